@@ -1,0 +1,1 @@
+"""Pure values and seams: the vocabulary every other part of surefoot is written in."""

@@ -1,0 +1,386 @@
+"""The closed vocabulary: everything that can happen in a run, as frozen, tagged structs.
+
+A run is a list of these. The journal stamps each with its stream, sequence number, epoch and time and gives it back as
+a `Record`. Stored forms are forever: a tag or a field changes only by adding, or by an upcaster in `core.codec`. Times
+are whole microseconds since the Unix epoch, money is in millionths of a US dollar, durations are in microseconds.
+
+`Event` is the union of what a run's stream holds, `AppEvent` of what the one stream named ``app`` holds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from surefoot.core.messages import File, Image, Message, Part, Text, Usage
+from surefoot.core.values import Failure, Limits, Spent, Verdict
+
+__all__ = ["APP_EVENTS", "RUN_EVENTS", "AppEvent", "Event", "Record", "tag_of"]
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+    pass
+
+
+class RunStarted(_Event, frozen=True, tag="run.started"):
+    """Somebody asked for a run. ``key`` is the caller's id, ``history`` an existing conversation to go on from."""
+
+    agent: str
+    input: tuple[Text | Image | File, ...] = ()
+    session: str = ""
+    user: str = ""
+    tenant: str = ""
+    key: str = ""
+    context: dict[str, Any] = {}
+    parent: str = ""
+    parent_call: str = ""
+    forked_from: str = ""
+    tags: tuple[str, ...] = ()
+    trace_id: str = ""
+    parent_span: str = ""
+    limits: Limits | None = None
+    deadline: int = 0
+    history: tuple[Message, ...] = ()
+
+
+class RunClaimed(_Event, frozen=True, tag="run.claimed"):
+    """A worker took the run. ``session_head``, set by the first claim, is the journal position up to which the
+    session's earlier runs belong to this run's prompt."""
+
+    worker: str
+    agent_digest: str = ""
+    session_head: int = 0
+
+
+class RunSuspended(_Event, frozen=True, tag="run.suspended"):
+    """The run waits and holds nothing: for the named requests, runs or ``timer``, or until ``wake_at``."""
+
+    waiting_for: tuple[str, ...] = ()
+    wake_at: int = 0
+
+
+class RunWarned(_Event, frozen=True, tag="run.warned"):
+    """Something a human may want to know, with figures; the run goes on."""
+
+    kind: str
+    message: str
+    data: dict[str, Any] = {}
+
+
+class RunCancelRequested(_Event, frozen=True, tag="run.cancel_requested"):
+    """Somebody wants the run to stop."""
+
+    by: str = ""
+    reason: str = ""
+
+
+class RunFinished(_Event, frozen=True, tag="run.finished"):
+    """The run ended with an answer: text, or canonical JSON when ``structured``."""
+
+    output: str
+    structured: bool = False
+    spent: Spent = Spent()
+
+
+class RunFailed(_Event, frozen=True, tag="run.failed"):
+    """The run ended without an answer; ``text`` is what the model had said so far."""
+
+    error: Failure
+    text: str = ""
+    spent: Spent = Spent()
+
+
+class RunCancelled(_Event, frozen=True, tag="run.cancelled"):
+    """The run ended because somebody wanted it to."""
+
+    by: str = ""
+    reason: str = ""
+    spent: Spent = Spent()
+
+
+class RunResumed(_Event, frozen=True, tag="run.resumed"):
+    """Somebody wants a failed run to go on from where it stood."""
+
+    by: str = ""
+    limits: Limits | None = None
+
+
+class MessageReceived(_Event, frozen=True, tag="message.received"):
+    """Somebody said something to a run that had started."""
+
+    parts: tuple[Text | Image | File, ...]
+    by: str = ""
+
+
+class MemoryRecalled(_Event, frozen=True, tag="memory.recalled"):
+    """What long-term memory gave the run: the entries, and the text as injected."""
+
+    entries: tuple[str, ...]
+    text: str
+    tokens: int = 0
+    scores: tuple[float, ...] = ()
+
+
+class ContextCompacted(_Event, frozen=True, tag="context.compacted"):
+    """The prompt was made to fit. Results of calls before step ``shortened`` are cut to their heads; messages of steps
+    before ``dropped`` are left out, with ``summary`` in their place. Counts are estimated tokens."""
+
+    how: str
+    before: int = 0
+    after: int = 0
+    shortened: int = 0
+    dropped: int = 0
+    summary: str = ""
+
+
+class HandedOff(_Event, frozen=True, tag="handed.off"):
+    """Another agent speaks from here on."""
+
+    agent: str
+    reason: str = ""
+
+
+class ModelRequested(_Event, frozen=True, tag="model.requested"):
+    """A request leaves. ``instructions`` and ``tools`` are digests of blobs; left out when as in the request before."""
+
+    step: int
+    model: str
+    attempt: int = 1
+    instructions: str = ""
+    tools: str = ""
+    settings: dict[str, Any] = {}
+
+
+class ModelReplied(_Event, frozen=True, tag="model.replied"):
+    """An answer came, whole. ``model`` is set when it is not the one that was asked."""
+
+    step: int
+    parts: tuple[Part, ...] = ()
+    usage: Usage = Usage()
+    cost: int | None = None
+    finish: str = "stop"
+    model: str = ""
+    request_id: str = ""
+    duration: int = 0
+    first_token: int = 0
+
+
+class ModelFailed(_Event, frozen=True, tag="model.failed"):
+    """A request failed; another follows at ``retry_at``, or none when it is 0."""
+
+    step: int
+    error: Failure
+    attempt: int = 1
+    retry_at: int = 0
+    duration: int = 0
+
+
+class OutputRejected(_Event, frozen=True, tag="output.rejected"):
+    """A final answer does not meet its schema, or is empty; the model reads why."""
+
+    error: str
+
+
+class CallsJudged(_Event, frozen=True, tag="calls.judged"):
+    """A policy's verdict on each call of a step; left out when every verdict follows from the tools' effects alone."""
+
+    verdicts: tuple[Verdict, ...]
+    policy: str = ""
+
+
+class ToolDenied(_Event, frozen=True, tag="tool.denied"):
+    """The call will not run; the model reads ``reason``."""
+
+    call: str
+    reason: str = ""
+    by: str = ""
+
+
+class ApprovalRequested(_Event, frozen=True, tag="approval.requested"):
+    """A human is asked. ``digest`` binds the answer to agent, tool, schema and arguments; ``expires_at`` 0 is never."""
+
+    request: str
+    call: str
+    tool: str
+    digest: str
+    reason: str = ""
+    kind: str = "call"
+    verdict: Verdict | None = None
+    expires_at: int = 0
+
+
+class ApprovalVoted(_Event, frozen=True, tag="approval.voted"):
+    """One of several who must agree has spoken."""
+
+    request: str
+    approve: bool
+    by: str = ""
+    how: str = "asserted"
+    reason: str = ""
+
+
+class ApprovalDecided(_Event, frozen=True, tag="approval.decided"):
+    """A question is settled: ``approve``, ``deny``, ``answer``; for an unknown outcome ``done``, ``retry``, ``give_up``.
+
+    ``how`` says how the decider was identified; ``arguments`` are an edit, ``result`` an answer in the tool's place.
+    """
+
+    request: str
+    decision: str
+    by: str = ""
+    how: str = "asserted"
+    reason: str = ""
+    arguments: str = ""
+    result: str | None = None
+    digest: str = ""
+
+
+class ApprovalExpired(_Event, frozen=True, tag="approval.expired"):
+    """Nobody answered in time."""
+
+    request: str
+
+
+class ApprovalConsumed(_Event, frozen=True, tag="approval.consumed"):
+    """An approval was used, once, in the same transaction as its ``tool.started``."""
+
+    request: str
+    call: str
+    digest: str
+
+
+class ApprovalRevoked(_Event, frozen=True, tag="approval.revoked"):
+    """An approval that was not used yet is withdrawn."""
+
+    request: str
+    by: str = ""
+    reason: str = ""
+
+
+class ToolStarted(_Event, frozen=True, tag="tool.started"):
+    """A call is about to run. The idempotency key of every attempt is ``{run}:{call}``."""
+
+    call: str
+    name: str
+    arguments: str
+    effect: str
+    attempt: int = 1
+
+
+class ToolProgressed(_Event, frozen=True, tag="tool.progressed"):
+    """A tool says how far it is; with ``waiting``, its body has stopped cleanly until those runs have ended."""
+
+    call: str
+    note: str = ""
+    data: dict[str, Any] = {}
+    waiting: tuple[str, ...] = ()
+
+
+class ToolReturned(_Event, frozen=True, tag="tool.returned"):
+    """A call's result as the model reads it; with ``blob``, ``result`` is the head of one of ``size`` characters."""
+
+    call: str
+    result: str
+    parts: tuple[Text | Image | File, ...] = ()
+    blob: str = ""
+    size: int = 0
+    attempt: int = 1
+    duration: int = 0
+    spent: Spent | None = None
+
+
+class ToolFailed(_Event, frozen=True, tag="tool.failed"):
+    """A call failed, and it is known that nothing happened; another try follows at ``retry_at``, or none when it is 0."""
+
+    call: str
+    error: Failure
+    attempt: int = 1
+    retry_at: int = 0
+    duration: int = 0
+    spent: Spent | None = None
+
+
+class ToolIndeterminate(_Event, frozen=True, tag="tool.indeterminate"):
+    """A call may or may not have happened; a human is asked under ``request``."""
+
+    call: str
+    request: str
+    reason: str
+    attempt: int = 1
+    digest: str = ""
+    duration: int = 0
+
+
+class SpanStarted(_Event, frozen=True, tag="span.started"):
+    """A user's own stretch of work began inside a call."""
+
+    call: str
+    name: str
+    attributes: dict[str, Any] = {}
+
+
+class SpanEnded(_Event, frozen=True, tag="span.ended"):
+    """A user's own stretch of work ended."""
+
+    call: str
+    name: str
+    error: str = ""
+
+
+class EventRedacted(_Event, frozen=True, tag="event.redacted"):
+    """The body of event ``seq`` of this stream was removed for good."""
+
+    seq: int
+    reason: str = ""
+    by: str = ""
+
+
+class Unknown(_Event, frozen=True, tag="unknown"):
+    """An event of a newer surefoot, or one whose body was redacted, kept for viewers."""
+
+    tag: str
+    body: str = ""
+
+
+class RunPruned(_Event, frozen=True, tag="run.pruned"):
+    """A finished run was deleted; ``head`` and ``hash`` are its last."""
+
+    run: str
+    head: int
+    hash: str
+    reason: str = ""
+
+
+# fmt: off
+Event = (
+    RunStarted | RunClaimed | RunSuspended | RunWarned | RunCancelRequested | RunFinished | RunFailed
+    | RunCancelled | RunResumed | MessageReceived | MemoryRecalled | ContextCompacted | HandedOff
+    | ModelRequested | ModelReplied | ModelFailed | OutputRejected | CallsJudged | ToolDenied
+    | ApprovalRequested | ApprovalVoted | ApprovalDecided | ApprovalExpired | ApprovalConsumed
+    | ApprovalRevoked | ToolStarted | ToolProgressed | ToolReturned | ToolFailed | ToolIndeterminate
+    | SpanStarted | SpanEnded | EventRedacted | Unknown
+)
+# fmt: on
+AppEvent = RunPruned | EventRedacted | Unknown
+
+RUN_EVENTS: tuple[type[Event], ...] = Event.__args__
+APP_EVENTS: tuple[type[AppEvent], ...] = AppEvent.__args__
+
+
+class Record(msgspec.Struct, frozen=True):
+    """An event as the journal keeps it. ``position`` orders all streams, ``seq`` (from 1) orders one."""
+
+    position: int
+    stream: str
+    seq: int
+    epoch: int
+    time: int
+    event: Event | AppEvent
+
+
+def tag_of(event: Event | AppEvent | type[Event | AppEvent]) -> str:
+    """The stored tag: ``tool.started``."""
+    return str(event.__struct_config__.tag)
+
+

@@ -1,0 +1,107 @@
+"""What is asked of a model and what it answers, the same for every provider."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from surefoot.core.messages import Message, Part, Reasoning, Text, Usage
+from surefoot.core.tool import ToolSpec
+
+__all__ = ["Delta", "Emit", "ModelReply", "ModelRequest", "ModelSettings", "OutputSchema", "ProposedCall"]
+
+
+class ModelSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a model is asked. ``timeout`` is in seconds; ``extra`` goes to the provider as it is."""
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    reasoning: str | None = None
+    timeout: float | None = None
+    extra: dict[str, Any] = {}
+
+    def over(self, default: ModelSettings) -> ModelSettings:
+        """These settings, with what they leave open taken from ``default``."""
+        return ModelSettings(
+            temperature=default.temperature if self.temperature is None else self.temperature,
+            max_tokens=default.max_tokens if self.max_tokens is None else self.max_tokens,
+            reasoning=default.reasoning if self.reasoning is None else self.reasoning,
+            timeout=default.timeout if self.timeout is None else self.timeout,
+            extra={**default.extra, **self.extra},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSchema:
+    """The JSON Schema a final answer must meet, and a name for it."""
+
+    name: str
+    schema: Mapping[str, Any]
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One request. ``load`` reads a blob by digest; ``conversation`` is a stable key for a provider's prompt cache."""
+
+    messages: Sequence[Message]
+    instructions: str = ""
+    tools: Sequence[ToolSpec] = ()
+    output: OutputSchema | None = None
+    settings: ModelSettings = ModelSettings()
+    conversation: str = ""
+    load: Callable[[str], Awaitable[bytes]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedCall:
+    """A call as a provider returned it: the arguments are text as the model wrote it, not yet validated."""
+
+    name: str
+    arguments: str
+    provider_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """One answer. ``finish`` is stop, tool_calls, length, content_filter or a provider's own word.
+
+    ``parts`` holds text, reasoning, images and files in order; ``calls`` the tool calls in order. ``model`` is the
+    model that answered, when the provider says; ``first_token`` is seconds from the request to the first delta.
+    """
+
+    parts: tuple[Part, ...] = ()
+    calls: tuple[ProposedCall, ...] = ()
+    usage: Usage = Usage()
+    finish: str = "stop"
+    model: str = ""
+    request_id: str = ""
+    first_token: float | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def say(cls, text: str, *, reasoning: str = "", usage: Usage = Usage()) -> ModelReply:
+        """A plain text answer."""
+        thought = (Reasoning(reasoning),) if reasoning else ()
+        return cls(parts=(*thought, Text(text)), usage=usage)
+
+    @classmethod
+    def call(cls, *calls: ProposedCall, reasoning: str = "", usage: Usage = Usage()) -> ModelReply:
+        """An answer that calls tools."""
+        thought = (Reasoning(reasoning),) if reasoning else ()
+        return cls(parts=thought, calls=calls, usage=usage, finish="tool_calls")
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of an answer as it streams: not stored, never the only copy."""
+
+    kind: Literal["text", "reasoning", "call"]
+    text: str
+
+
+Emit = Callable[[Delta], None]
+

@@ -1,0 +1,441 @@
+"""Every seam of surefoot: a Protocol of at most five methods, with at least two implementations and one contract suite.
+
+Reading order: `Journal`, `Runs`, `Leases`, `Blobs` and `Upkeep` are the store; `Model`, `Tool` and `Policy` are what an
+agent is made of; `Clock`, `Guard`, `Live`, `Projection`, `Memory`, `Embedder` and `Channel` are the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from surefoot.core.events import AppEvent, Event, Record, RunStarted
+from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest
+from surefoot.core.request import Request
+from surefoot.core.tool import Done, NotDone, ToolContext, ToolOutput, ToolSpec
+from surefoot.core.values import Verdict
+
+if TYPE_CHECKING:
+    from surefoot.core.state import State
+
+__all__ = [
+    "Blobs",
+    "Channel",
+    "Claim",
+    "Clock",
+    "Embedder",
+    "Finding",
+    "Guard",
+    "Journal",
+    "Judged",
+    "Leases",
+    "Live",
+    "Memory",
+    "Model",
+    "Policy",
+    "Problem",
+    "Projection",
+    "Query",
+    "RunRow",
+    "Runs",
+    "Store",
+    "Tool",
+    "Toolset",
+    "Upkeep",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as the store lists it. Times are Unix microseconds; ``status`` follows `core.state.status_after`."""
+
+    id: str
+    agent: str
+    status: str
+    key: str = ""
+    session: str = ""
+    user: str = ""
+    tenant: str = ""
+    parent: str = ""
+    tags: tuple[str, ...] = ()
+    epoch: int = 0
+    head: int = 0
+    owner: str = ""
+    lease_until: int = 0
+    wake_at: int = 0
+    created_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which runs to list: every field that is set must match. Newest first.
+
+    ``text`` is searched, without regard to case, in what users said and what runs answered. ``before`` and ``after`` are
+    run ids (time-ordered) that bound the list, exclusive. ``any_user`` lists across users when ``user`` is empty.
+    """
+
+    agent: str = ""
+    session: str | None = None
+    user: str | None = None
+    tenant: str | None = None
+    parent: str | None = None
+    key: str | None = None
+    status: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    text: str = ""
+    before: str = ""
+    after: str = ""
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run is this worker's, until the lease ends: its epoch and all its records, the claim's own included."""
+
+    run: str
+    epoch: int
+    records: list[Record]
+
+
+@runtime_checkable
+class Journal(Protocol):
+    """The append-only list of events of every stream. A stream is a run's id, or ``app``."""
+
+    async def append(
+        self,
+        stream: str,
+        events: Sequence[Event | AppEvent],
+        *,
+        head: int | None,
+        epoch: int | None = None,
+        barrier: bool = False,
+    ) -> list[Record]:
+        """Append after sequence number ``head`` and return the records, committed; all or nothing.
+
+        A worker gives its ``epoch`` and gets `Fenced` when another has claimed the run since. Whoever gives ``epoch``
+        None is an outside writer, and may write only message.received, approval.voted/decided/expired/revoked,
+        run.cancel_requested, run.resumed and the ``app`` stream's events. Raises HeadMoved when the stream is not at
+        ``head`` (None: wherever it is), RunNotFound, DiskFull, StoreUnavailable. A ``barrier`` is flushed to the disk
+        before this returns. The run's row follows `status_after`, in the same transaction; a run that ends wakes its
+        waiting parent (status ready).
+        """
+        ...
+
+    async def read(self, stream: str, after: int = 0, limit: int | None = None) -> list[Record]:
+        """The records of a stream with a sequence number above ``after``. Raises RunNotFound, JournalCorrupt."""
+        ...
+
+    def follow(self, stream: str | None = None, after: int = 0) -> AsyncIterator[Record]:
+        """Records as they are committed, by any process: of one stream with seq above ``after``, or, with None, of all
+        with position above ``after``. Never ends by itself; close it with ``aclose``."""
+        ...
+
+    def on_commit(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """Call ``callback(stream)`` on the event loop after each commit to a stream, by any process; returns how to
+        stop. A store may report one commit several times, never zero times."""
+        ...
+
+
+@runtime_checkable
+class Runs(Protocol):
+    """The list of runs."""
+
+    async def add(self, run: str, started: RunStarted) -> tuple[RunRow, bool]:
+        """Create a run and append its first event, flushed to disk; (row, True). When (tenant, user, key) with a key
+        names a run already, nothing is written; (its row, False)."""
+        ...
+
+    async def get(self, run: str) -> RunRow:
+        """One run. Raises RunNotFound."""
+        ...
+
+    async def find(self, query: Query) -> list[RunRow]:
+        """The runs that match."""
+        ...
+
+
+@runtime_checkable
+class Leases(Protocol):
+    """Who works on a run. All times are the database's clock."""
+
+    async def claim(self, run: str, worker: str, seconds: float, agent_digest: str = "") -> Claim | None:
+        """Take a run that is due: epoch + 1, and a run.claimed event. None when it is not to be had: it ended or waits,
+        another's lease holds, or an earlier run of its session (same tenant, user and session) is ready or running."""
+        ...
+
+    async def renew(self, worker: str, seconds: float) -> None:
+        """Extend every lease of a worker. A lease that another took stays lost."""
+        ...
+
+    async def release(self, run: str, epoch: int) -> None:
+        """Give a run up, whatever its status; nothing happens when another has it."""
+        ...
+
+    async def due(self, agents: Sequence[str], limit: int = 100) -> tuple[list[str], int]:
+        """Runs of these agents that `claim` would take, oldest first: ready ones, waiting ones whose wake_at has
+        passed (claim treats them as ready), running ones whose lease ended or whose owner process is gone; and the time
+        at which the next may become due by itself, 0 for none."""
+        ...
+
+
+@runtime_checkable
+class Blobs(Protocol):
+    """Large bytes, by digest."""
+
+    async def save(self, data: bytes) -> str:
+        """Store bytes; the digest (SHA-256, hex). Storing the same bytes again is no error."""
+        ...
+
+    async def load(self, digest: str) -> bytes:
+        """The bytes of a digest, or of a unique prefix of at least 16 digits. Raises KeyError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something `Upkeep.check` found: where, and what."""
+
+    stream: str
+    seq: int
+    what: str
+
+
+@runtime_checkable
+class Upkeep(Protocol):
+    """Care of a store."""
+
+    async def check(self) -> list[Problem]:
+        """Check the file, every chain, and every projection against its events. An empty list is good news."""
+        ...
+
+    async def redact(self, run: str, seq: int, *, by: str = "", reason: str = "") -> None:
+        """Remove one event's body for good, from the journal and everything derived; the chain stays provable. Only in
+        runs that have ended (RunError otherwise)."""
+        ...
+
+    async def prune(self, *, before: int, status: Sequence[str] = ("done", "failed", "cancelled")) -> list[str]:
+        """Delete whole runs that ended before a time (Unix microseconds), recording their last hash in ``app``, and free
+        their space for good. Returns their ids."""
+        ...
+
+    async def backup(self, path: str) -> None:
+        """Write a consistent copy to a new file."""
+        ...
+
+
+class Store(Journal, Runs, Leases, Blobs, Upkeep, Protocol):
+    """All of a store in one object, which is opened and closed."""
+
+    async def open(self) -> None:
+        """Open, create or migrate. Raises StoreUnavailable, JournalCorrupt, NewerDatabase. Twice is no error."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, and close. Twice is no error."""
+        ...
+
+
+class Projection(Protocol):
+    """A table derived from events, written in the transaction that appends them."""
+
+    name: str
+
+    def apply(self, connection: Any, record: Record) -> None:  # noqa: ANN401  the store's own connection
+        """Add one record."""
+        ...
+
+    def rebuild(self, connection: Any) -> None:  # noqa: ANN401  the store's own connection
+        """Empty the table, for all records to be applied again."""
+        ...
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A language model. ``name`` is ``provider:model``."""
+
+    @property
+    def name(self) -> str:
+        """``provider:model``."""
+        ...
+
+    @property
+    def context_window(self) -> int:
+        """Tokens of input the model takes; a conservative guess where unknown."""
+        ...
+
+    async def request(self, request: ModelRequest, emit: Emit) -> ModelReply:
+        """Ask. Pieces go to ``emit`` as they stream; the whole is returned. Raises ModelError and nothing else."""
+        ...
+
+
+@runtime_checkable
+class Tool(Protocol):
+    """A function a model may call."""
+
+    @property
+    def name(self) -> str:
+        """What the model calls it."""
+        ...
+
+    @property
+    def spec(self) -> ToolSpec:
+        """Everything known of it without running it. Raises UnsupportedAnnotation on first use."""
+        ...
+
+    def validate(self, arguments: str) -> str:
+        """The canonical text of a model's arguments. Raises InvalidArguments, whose text the model reads."""
+        ...
+
+    async def call(self, arguments: str, context: ToolContext[Any]) -> ToolOutput:
+        """Run it on canonical arguments. Raises what the tool raises; TypeError for a result that cannot be encoded."""
+        ...
+
+    async def probe(self, key: str) -> Done | NotDone:
+        """Whether the call with this idempotency key happened (reconcilable tools). What it raises means: unknown."""
+        ...
+
+
+@runtime_checkable
+class Toolset(Protocol):
+    """Several tools that come together, perhaps with something to open (a server, a connection)."""
+
+    def tools(self) -> Sequence[Tool]:
+        """The tools, once open."""
+        ...
+
+    async def open(self) -> None:
+        """Make the tools usable; called at each claim."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what `open` took."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A call to be judged, with what a policy may look at."""
+
+    call: str
+    arguments: str
+    tool: ToolSpec
+    agent: str
+    user: str = ""
+    tenant: str = ""
+    session: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    state: State | None = None
+
+
+class Policy(Protocol):
+    """Decides which calls run, which ask a human and which do not run."""
+
+    @property
+    def digest(self) -> str:
+        """Changes when a verdict could."""
+        ...
+
+    def judge(self, call: Judged) -> Verdict:
+        """The verdict on one call. Must not raise; what it cannot decide, it asks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a guard noticed. ``action`` is warn, nudge (the model reads the message) or stop."""
+
+    kind: str
+    message: str
+    action: str = "warn"
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Guard(Protocol):
+    """Watches a run: a pure function of its state and the time."""
+
+    def check(self, state: State, now: int) -> Sequence[Finding]:
+        """What is to be said of the run now (Unix microseconds)."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, chance and names: all that a run takes from outside without asking a model or a tool."""
+
+    def now(self) -> int:
+        """Wall clock, Unix microseconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, inside one process."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+    def new_id(self) -> str:
+        """A new time-ordered identifier (UUID version 7, RFC 9562, 32 hex digits)."""
+        ...
+
+    def jitter(self) -> float:
+        """A random number in [0, 1)."""
+        ...
+
+
+class Live(Protocol):
+    """What streams and is not stored: deltas of answers, from whoever works on a run to whoever watches."""
+
+    def publish(self, run: str, delta: Delta) -> None:
+        """Send; never waits, never raises; what nobody watches is dropped."""
+        ...
+
+    def subscribe(self, run: str) -> AsyncIterator[Delta]:
+        """Receive from now on; close it with ``aclose``."""
+        ...
+
+
+class Embedder(Protocol):
+    """Texts to vectors."""
+
+    @property
+    def name(self) -> str:
+        """Names the vectors: vectors of different names are not comparable."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers in a vector."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """One unit-length vector a text, in order."""
+        ...
+
+
+class Memory(Protocol):
+    """Long-term memory of a scope."""
+
+    async def recall(self, query: str, limit: int = 10) -> list[Any]:
+        """The entries that fit a query, best first."""
+        ...
+
+    async def remember(self, text: str, **about: Any) -> str:  # noqa: ANN401  any JSON value
+        """Keep something; its id."""
+        ...
+
+    async def forget(self, entry: str) -> None:
+        """Remove an entry for good."""
+        ...
+
+
+class Channel(Protocol):
+    """A way to reach humans with a question."""
+
+    async def notify(self, request: Request) -> None:
+        """Tell them; what this raises is retried."""
+        ...
+
+    def verify(self, callback: Mapping[str, Any]) -> str:
+        """The identity behind an answer that came back. Raises PermissionError."""
+        ...

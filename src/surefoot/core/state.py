@@ -1,0 +1,409 @@
+"""Fold a run's events into its state: conversation, open calls, open questions, status and what was spent.
+
+`fold(records)` reads a whole run; `State.apply(record)` adds one record, and is the only thing that changes a state.
+Nothing here reads a clock: time is what the records say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from surefoot.core import events as ev
+from surefoot.core.messages import File, Image, Message, Text, ToolCall, ToolResult, text_of
+from surefoot.core.request import Request
+from surefoot.core.values import Failure, Limits, Spent, Verdict
+
+__all__ = ["ENDED", "Call", "State", "fold", "status_after"]
+
+#: The statuses a run does not leave by itself.
+ENDED = frozenset({"done", "failed", "cancelled"})
+
+_STATUS: dict[type, str] = {
+    ev.RunStarted: "ready",
+    ev.RunClaimed: "running",
+    ev.RunSuspended: "waiting",
+    ev.RunFinished: "done",
+    ev.RunFailed: "failed",
+    ev.RunCancelled: "cancelled",
+    ev.RunResumed: "ready",
+}
+_WAKES = frozenset({ev.ApprovalDecided, ev.ApprovalExpired, ev.MessageReceived, ev.RunCancelRequested})
+
+
+def status_after(status: str, event: ev.Event | ev.AppEvent) -> str:
+    """The status of a run in ``status`` once ``event`` is appended; stores keep it in the run's row."""
+    kind = type(event)
+    if kind in _STATUS:
+        return _STATUS[kind]
+    return "ready" if status == "waiting" and kind in _WAKES else status
+
+
+@dataclass(slots=True)
+class Call:
+    """One tool call of the current step.
+
+    ``status``: proposed → allowed | asked → approved → started → (retrying | suspended | unknown) → closed.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    provider_id: str = ""
+    invalid: str = ""
+    status: str = "proposed"
+    effect: str = "unsafe"
+    verdict: Verdict | None = None
+    request: str = ""
+    digest: str = ""
+    attempt: int = 0
+    epoch: int = 0
+    retry_at: int = 0
+    waits_on: tuple[str, ...] = ()
+    result: ToolResult | None = None
+
+    def close(self, text: str, *, error: bool = False, parts: tuple[Text | Image | File, ...] = ()) -> None:
+        """The call has what the model will be told."""
+        self.status = "closed"
+        self.result = ToolResult(self.id, self.name, text, error, parts, self.provider_id)
+
+
+@dataclass(slots=True)
+class State:
+    """A run as its events so far make it. Times are Unix microseconds, ``worked`` is microseconds of working time."""
+
+    id: str = ""
+    status: str = "new"
+    seq: int = 0
+    epoch: int = 0
+    started: ev.RunStarted | None = None
+    started_at: int = 0
+    last_at: int = 0
+    agent: str = ""
+    agent_digest: str = ""
+    session_head: int = 0
+    limits: Limits | None = None
+    messages: list[Message] = field(default_factory=list)
+    incoming: list[Message] = field(default_factory=list)
+    calls: dict[str, Call] = field(default_factory=dict)
+    requests: dict[str, Request] = field(default_factory=dict)
+    settled: dict[str, ev.ApprovalDecided | ev.ApprovalExpired | ev.ApprovalRevoked] = field(default_factory=dict)
+    step: int = 0
+    requesting: bool = False
+    attempt: int = 0
+    retry_at: int = 0
+    model_error: Failure | None = None
+    answer: str | None = None
+    rejections: int = 0
+    instructions: str = ""
+    tools: str = ""
+    model: str = ""
+    compacted: ev.ContextCompacted | None = None
+    spent: Spent = Spent()
+    worked: int = 0
+    barren_claims: int = 0
+    wake_at: int = 0
+    waiting_for: tuple[str, ...] = ()
+    cancel: ev.RunCancelRequested | None = None
+    output: ev.RunFinished | None = None
+    error: Failure | None = None
+    unknown_tag: str = ""
+
+    def apply(self, record: ev.Record) -> None:
+        """Add one record."""
+        event = record.event
+        if self.status == "running":
+            self.worked += max(0, record.time - self.last_at)
+        self.seq, self.last_at = record.seq, record.time
+        self.epoch = max(self.epoch, record.epoch)
+        handler = _APPLY.get(type(event))
+        if handler is not None:
+            handler(self, event, record)
+        self.status = status_after(self.status, event)
+
+    @property
+    def open_calls(self) -> list[Call]:
+        """Calls of the current step that have no result yet."""
+        return [call for call in self.calls.values() if call.result is None]
+
+    @property
+    def unsettled(self) -> set[str]:
+        """Digests of calls of which nobody knows whether they happened."""
+        return {request.digest for request in self.requests.values() if request.kind == "outcome"}
+
+    @property
+    def text(self) -> str:
+        """The last text the model said."""
+        for message in reversed(self.messages):
+            if message.role == "assistant" and message.text:
+                return message.text
+        return ""
+
+    def worked_until(self, now: int) -> int:
+        """Microseconds of working time up to ``now``; waiting for humans, timers and workers does not count."""
+        return self.worked + (max(0, now - self.last_at) if self.status == "running" else 0)
+
+
+def fold(records: Iterable[ev.Record]) -> State:
+    """The state that the records make."""
+    state = State()
+    for record in records:
+        state.apply(record)
+    return state
+
+
+# Each handler takes the state, its event and the record around it.
+
+
+def _run_started(state: State, event: ev.RunStarted, record: ev.Record) -> None:
+    state.id, state.started, state.started_at = record.stream, event, record.time
+    state.agent, state.limits = event.agent, event.limits
+    state.messages.extend(event.history)
+    if event.input:
+        state.messages.append(Message("user", event.input))
+
+
+def _run_claimed(state: State, event: ev.RunClaimed, record: ev.Record) -> None:
+    state.agent_digest = event.agent_digest
+    state.session_head = state.session_head or event.session_head
+    state.barren_claims += 1
+    state.requesting = False
+
+
+def _run_suspended(state: State, event: ev.RunSuspended, record: ev.Record) -> None:
+    state.waiting_for, state.wake_at = event.waiting_for, event.wake_at
+    state.barren_claims = 0
+
+
+def _run_resumed(state: State, event: ev.RunResumed, record: ev.Record) -> None:
+    state.error = state.model_error = state.cancel = None
+    state.attempt = state.retry_at = state.barren_claims = state.rejections = 0
+    state.limits = event.limits or state.limits
+
+
+def _cancel_requested(state: State, event: ev.RunCancelRequested, record: ev.Record) -> None:
+    state.cancel = state.cancel or event
+
+
+def _run_finished(state: State, event: ev.RunFinished, record: ev.Record) -> None:
+    state.output = event
+
+
+def _run_failed(state: State, event: ev.RunFailed, record: ev.Record) -> None:
+    state.error = event.error
+
+
+def _run_cancelled(state: State, event: ev.RunCancelled, record: ev.Record) -> None:
+    state.error = Failure("cancelled", event.reason or "the run was cancelled")
+
+
+def _message_received(state: State, event: ev.MessageReceived, record: ev.Record) -> None:
+    state.incoming.append(Message("user", event.parts))
+    state.barren_claims = 0
+
+
+def _memory_recalled(state: State, event: ev.MemoryRecalled, record: ev.Record) -> None:
+    if event.text:
+        state.messages.insert(max(0, len(state.messages) - 1), Message("user", (Text(event.text),)))
+
+
+def _context_compacted(state: State, event: ev.ContextCompacted, record: ev.Record) -> None:
+    state.compacted = event
+
+
+def _handed_off(state: State, event: ev.HandedOff, record: ev.Record) -> None:
+    state.agent = event.agent
+
+
+def _model_requested(state: State, event: ev.ModelRequested, record: ev.Record) -> None:
+    state.messages.extend(state.incoming)
+    state.incoming.clear()
+    state.requesting, state.attempt, state.retry_at = True, event.attempt, 0
+    state.instructions = event.instructions or state.instructions
+    state.tools = event.tools or state.tools
+    state.model = event.model
+    state.answer = None
+
+
+def _model_replied(state: State, event: ev.ModelReplied, record: ev.Record) -> None:
+    state.requesting, state.attempt, state.model_error, state.barren_claims = False, 0, None, 0
+    state.step = event.step + 1
+    state.messages.append(Message("assistant", event.parts))
+    state.calls = {
+        part.id: Call(part.id, part.name, part.arguments, part.provider_id, part.invalid)
+        for part in event.parts
+        if type(part) is ToolCall
+    }
+    state.spent += Spent(steps=1, usage=event.usage, cost=event.cost)
+    state.answer = None if state.calls else text_of(event.parts)
+
+
+def _model_failed(state: State, event: ev.ModelFailed, record: ev.Record) -> None:
+    state.requesting, state.attempt = False, event.attempt
+    state.retry_at, state.model_error = event.retry_at, event.error
+
+
+def _output_rejected(state: State, event: ev.OutputRejected, record: ev.Record) -> None:
+    state.answer = None
+    state.rejections += 1
+    state.incoming.append(Message("user", (Text(event.error),)))
+
+
+def _calls_judged(state: State, event: ev.CallsJudged, record: ev.Record) -> None:
+    for verdict in event.verdicts:
+        call = state.calls.get(verdict.call)
+        if call is not None and call.status == "proposed":
+            call.verdict = verdict
+            call.status = "allowed" if verdict.verdict == "allow" else call.status
+
+
+def _approval_requested(state: State, event: ev.ApprovalRequested, record: ev.Record) -> None:
+    call = state.calls[event.call]
+    call.status, call.request, call.digest = "asked", event.request, event.digest
+    _ask(state, call, record, Request(
+        event.request, record.stream, call.id, event.kind, event.tool, call.arguments, event.digest, event.reason,
+        call.effect, record.time, event.expires_at, event.verdict,
+    ))  # fmt: skip
+
+
+def _tool_indeterminate(state: State, event: ev.ToolIndeterminate, record: ev.Record) -> None:
+    call = state.calls[event.call]
+    call.status, call.request, call.digest = "unknown", event.request, event.digest
+    state.barren_claims = 0
+    _ask(state, call, record, Request(
+        event.request, record.stream, call.id, "outcome", call.name, call.arguments, event.digest, event.reason,
+        call.effect, record.time,
+    ))  # fmt: skip
+
+
+def _ask(state: State, call: Call, record: ev.Record, request: Request) -> None:
+    state.requests[request.id] = request
+
+
+def _approval_decided(state: State, event: ev.ApprovalDecided, record: ev.Record) -> None:
+    request = state.requests.pop(event.request, None)
+    state.settled.setdefault(event.request, event)
+    call = state.calls.get(request.call) if request else None
+    if call is None or call.request != event.request:
+        return
+    state.barren_claims = 0
+    if event.decision in ("approve", "retry"):
+        call.status = "approved"
+        call.arguments = event.arguments or call.arguments
+        call.digest = event.digest or call.digest
+    elif event.decision in ("answer", "done"):
+        call.close(event.result or "")
+    elif event.decision == "give_up":
+        call.close(f"It is not known whether this call happened, and it will not be tried again. {event.reason}".strip(), error=True)
+    else:
+        who = f" by {event.by}" if event.by else ""
+        why = f": {event.reason}" if event.reason else ""
+        call.close(f"Denied{who}{why}. The call did not run; do not ask for it again unless something changes.", error=True)
+    _close_step(state)
+
+
+def _approval_expired(state: State, event: ev.ApprovalExpired, record: ev.Record) -> None:
+    request = state.requests.pop(event.request, None)
+    state.settled.setdefault(event.request, event)
+    call = state.calls.get(request.call) if request else None
+    if call is not None and call.status == "asked" and call.request == event.request:
+        call.close("Nobody approved this call in time. It did not run.", error=True)
+        _close_step(state)
+
+
+def _approval_revoked(state: State, event: ev.ApprovalRevoked, record: ev.Record) -> None:
+    state.settled[event.request] = event
+    for call in state.calls.values():
+        if call.request == event.request and call.status == "approved":
+            call.status = "proposed"
+
+
+def _tool_denied(state: State, event: ev.ToolDenied, record: ev.Record) -> None:
+    reason = f": {event.reason}" if event.reason else ""
+    state.calls[event.call].close(f"Denied by policy{reason}. The call did not run; do not ask for it again.", error=True)
+    _close_step(state)
+
+
+def _tool_started(state: State, event: ev.ToolStarted, record: ev.Record) -> None:
+    call = state.calls[event.call]
+    call.status, call.attempt, call.epoch, call.effect = "started", event.attempt, record.epoch, event.effect
+    call.arguments, call.retry_at, call.waits_on = event.arguments, 0, ()
+    state.spent += _ONE_CALL
+
+
+def _tool_progressed(state: State, event: ev.ToolProgressed, record: ev.Record) -> None:
+    call = state.calls.get(event.call)
+    if event.waiting and call is not None and call.status == "started":
+        call.status, call.waits_on = "suspended", event.waiting
+        state.barren_claims = 0
+
+
+def _tool_returned(state: State, event: ev.ToolReturned, record: ev.Record) -> None:
+    text = event.result
+    if event.blob:
+        text += f"\n[{len(event.result)} of {event.size} characters; the whole result has the handle {event.blob[:16]}]"
+    state.barren_claims = 0
+    state.spent += event.spent or _NOTHING
+    state.calls[event.call].close(text, parts=event.parts)
+    _close_step(state)
+
+
+def _tool_failed(state: State, event: ev.ToolFailed, record: ev.Record) -> None:
+    call = state.calls[event.call]
+    state.barren_claims = 0
+    state.spent += event.spent or _NOTHING
+    if event.retry_at:
+        call.status, call.retry_at = "retrying", event.retry_at
+        return
+    hint = f" {event.error.hint}" if event.error.hint else ""
+    call.close(f"Error ({event.error.kind}): {event.error.message}{hint}", error=True)
+    _close_step(state)
+
+
+def _unknown(state: State, event: ev.Unknown, record: ev.Record) -> None:
+    if not event.body.startswith('{"$redacted"'):
+        state.unknown_tag = state.unknown_tag or event.tag
+
+
+def _close_step(state: State) -> None:
+    """Once every call of a step has a result, the model may be told of them all."""
+    if state.calls and not state.open_calls:
+        state.messages.append(Message("tool", tuple(call.result for call in state.calls.values() if call.result)))
+        state.calls = {}
+
+
+_ONE_CALL = Spent(tool_calls=1)
+_NOTHING = Spent()
+
+_Handler = Callable[[State, Any, ev.Record], None]
+_APPLY: dict[type, _Handler] = {
+    ev.RunStarted: _run_started,
+    ev.RunClaimed: _run_claimed,
+    ev.RunSuspended: _run_suspended,
+    ev.RunResumed: _run_resumed,
+    ev.RunCancelRequested: _cancel_requested,
+    ev.RunFinished: _run_finished,
+    ev.RunFailed: _run_failed,
+    ev.RunCancelled: _run_cancelled,
+    ev.MessageReceived: _message_received,
+    ev.MemoryRecalled: _memory_recalled,
+    ev.ContextCompacted: _context_compacted,
+    ev.HandedOff: _handed_off,
+    ev.ModelRequested: _model_requested,
+    ev.ModelReplied: _model_replied,
+    ev.ModelFailed: _model_failed,
+    ev.OutputRejected: _output_rejected,
+    ev.CallsJudged: _calls_judged,
+    ev.ApprovalRequested: _approval_requested,
+    ev.ApprovalDecided: _approval_decided,
+    ev.ApprovalExpired: _approval_expired,
+    ev.ApprovalRevoked: _approval_revoked,
+    ev.ToolDenied: _tool_denied,
+    ev.ToolStarted: _tool_started,
+    ev.ToolProgressed: _tool_progressed,
+    ev.ToolReturned: _tool_returned,
+    ev.ToolFailed: _tool_failed,
+    ev.ToolIndeterminate: _tool_indeterminate,
+    ev.Unknown: _unknown,
+}

@@ -1,0 +1,121 @@
+"""What a tool says of itself, what it is given, and what it gives back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal
+
+import msgspec
+from typing_extensions import TypeVar
+
+from surefoot.core.messages import File, Image, Text
+
+__all__ = ["Done", "Effect", "NotDone", "ToolContext", "ToolOutput", "ToolSpec"]
+
+#: What running a tool does to the world; see ``docs/reference/effects.md``.
+Effect = Literal["read", "idempotent", "reconcilable", "unsafe"]
+
+Deps = TypeVar("Deps", default=Any)
+
+
+class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Everything known of a tool without running it.
+
+    Schemas are JSON Schema 2020-12. ``timeout`` is in seconds; ``retries`` counts tries after the first; ``result_limit``
+    is in characters; ``concurrency`` bounds calls at once in one process; ``examples`` are requests that mean this tool.
+    """
+
+    name: str
+    description: str = ""
+    input_schema: dict[str, Any] = {}
+    output_schema: dict[str, Any] | None = None
+    effect: Effect = "unsafe"
+    timeout: float | None = None
+    retries: int = 2
+    result_limit: int = 32_000
+    concurrency: int | None = None
+    tags: tuple[str, ...] = ()
+    untrusted: bool = False
+    examples: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a call may be repeated by a machine."""
+        return self.effect in ("read", "idempotent")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """A tool's result: the text a model reads, and images or files that go with it."""
+
+    text: str
+    parts: tuple[Text | Image | File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A probe's answer: the effect happened, and this was its result."""
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """A probe's answer: the effect did not happen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext(Generic[Deps]):
+    """What a tool gets as its first parameter when it asks for it by type.
+
+    ``idempotency_key`` is the same for every attempt of one call; ``fencing_token`` grows with every worker that takes
+    the run; ``deadline`` is a Unix time in seconds, or None; ``context`` is the run's own small JSON.
+    """
+
+    run_id: str
+    call_id: str
+    agent: str
+    idempotency_key: str
+    fencing_token: int
+    attempt: int = 1
+    deadline: float | None = None
+    deps: Deps
+    context: Mapping[str, Any] = field(default_factory=dict)
+    session: str = ""
+    user: str = ""
+    tenant: str = ""
+    trace_id: str = ""
+    log: logging.LoggerAdapter[logging.Logger] | logging.Logger = field(
+        default_factory=lambda: logging.getLogger("surefoot.tool")
+    )
+    report: Callable[[str, str, Mapping[str, Any]], None] = field(default=lambda kind, text, data: None, repr=False)
+    runs: Callable[..., Awaitable[Any]] | None = field(default=None, repr=False)
+
+    def progress(self, note: str, **data: Any) -> None:  # noqa: ANN401  any JSON value
+        """Record how far the tool is; anyone who follows the run sees it. Safe from any thread."""
+        self.report("progress", note, data)
+
+    @contextmanager
+    def span(self, name: str, **attributes: Any) -> Iterator[None]:  # noqa: ANN401  any JSON value
+        """Record a named stretch of work inside the tool."""
+        self.report("span", name, attributes)
+        try:
+            yield
+        except BaseException as error:
+            self.report("span_end", name, {"error": type(error).__name__})
+            raise
+        self.report("span_end", name, {})
+
+    async def run(self, agent: Any, prompt: Any, **options: Any) -> Any:  # noqa: ANN401  an Agent, its input, its Run
+        """Run another agent as a child of this run: one trace, one budget, cancelled together.
+
+        Waits without holding a worker: when the child waits for a human, the call is set aside and its body is run
+        again, from the top and with the same idempotency key, once the child has ended.
+        """
+        if self.runs is None:
+            raise RuntimeError("this context belongs to no application, so it cannot start runs")
+        return await self.runs(self, agent, prompt, options)
