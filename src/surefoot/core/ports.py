@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
-from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest
+from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, OutputSchema
 from surefoot.core.request import Request
 from surefoot.core.tool import Done, NotDone, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Verdict
@@ -33,6 +33,7 @@ __all__ = [
     "Live",
     "Memory",
     "Model",
+    "Output",
     "Policy",
     "Problem",
     "Projection",
@@ -131,9 +132,10 @@ class Journal(Protocol):
         with position above ``after``. Never ends by itself; close it with ``aclose``."""
         ...
 
-    def on_commit(self, callback: Callable[[str], None]) -> Callable[[], None]:
-        """Call ``callback(stream)`` on the event loop after each commit to a stream, by any process; returns how to
-        stop. A store may report one commit several times, never zero times."""
+    def on_commit(self, callback: Callable[[str, bool], None]) -> Callable[[], None]:
+        """Call ``callback(stream, outside)`` on the event loop after each commit to a stream, by any process; returns how
+        to stop. ``outside`` is False for what a worker of this very store object wrote with its epoch. A store may report
+        a commit several times, never zero times."""
         ...
 
 
@@ -326,6 +328,23 @@ class Judged:
     session: str = ""
     context: Mapping[str, Any] = field(default_factory=dict)
     state: State | None = None
+
+
+class Output(Protocol):
+    """The type of an agent's final answer."""
+
+    @property
+    def schema(self) -> OutputSchema | None:
+        """What the model is told; None for plain text."""
+        ...
+
+    def validate(self, text: str) -> str:
+        """The canonical text of an answer. Raises ValueError, whose text the model reads."""
+        ...
+
+    def load(self, text: str) -> Any:  # noqa: ANN401  the agent's output type
+        """The value of a canonical text."""
+        ...
 
 
 class Policy(Protocol):
