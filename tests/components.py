@@ -59,7 +59,7 @@ COMPONENTS: Mapping[str, Component] = {
     "mypy": _module("mypy", install="pip install 'surefoot[dev]'"),
     "pyright": _module("pyright", install="pip install 'surefoot[dev]'"),
     "git": _program("git", "apt-get install git"),
-    "node": _program("node", "pip install 'surefoot[test]'"),
+    "node": _program("node", "pip install 'surefoot[dev]'"),
     "aimock": Component(lambda: aimock() is not None and program("node") is not None, "make aimock"),
     "chromium": _program("chromium", "make system"),
     "chromedriver": _program("chromedriver", "make system"),

@@ -73,7 +73,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         reasons[re.sub(r"^Skipped: ", "", text)] += 1
     terminalreporter.section("not run, and why")
     for reason, count in sorted(reasons.items()):
-        terminalreporter.write_line(f"{count:4} × {reason}")
+        terminalreporter.write_line(f"{count:4} x {reason}")
     if not reasons:
         terminalreporter.write_line("everything ran")
     if os.environ.get("CI") and reasons:
