@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, OutputSchema
 from surefoot.core.request import Request
+from surefoot.core.rows import Claim, Problem, Query, RunRow
 from surefoot.core.tool import Done, NotDone, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Verdict
 
@@ -45,58 +46,6 @@ __all__ = [
     "Toolset",
     "Upkeep",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """A run as the store lists it. Times are Unix microseconds; ``status`` follows `core.state.status_after`."""
-
-    id: str
-    agent: str
-    status: str
-    key: str = ""
-    session: str = ""
-    user: str = ""
-    tenant: str = ""
-    parent: str = ""
-    tags: tuple[str, ...] = ()
-    epoch: int = 0
-    head: int = 0
-    owner: str = ""
-    lease_until: int = 0
-    wake_at: int = 0
-    created_at: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Which runs to list: every field that is set must match. Newest first.
-
-    ``text`` is searched, without regard to case, in what users said and what runs answered. ``before`` and ``after`` are
-    run ids (time-ordered) that bound the list, exclusive. ``any_user`` lists across users when ``user`` is empty.
-    """
-
-    agent: str = ""
-    session: str | None = None
-    user: str | None = None
-    tenant: str | None = None
-    parent: str | None = None
-    key: str | None = None
-    status: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    text: str = ""
-    before: str = ""
-    after: str = ""
-    limit: int = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A run is this worker's, until the lease ends: its epoch and all its records, the claim's own included."""
-
-    run: str
-    epoch: int
-    records: list[Record]
 
 
 @runtime_checkable
@@ -192,15 +141,6 @@ class Blobs(Protocol):
     async def load(self, digest: str) -> bytes:
         """The bytes of a digest, or of a unique prefix of at least 16 digits. Raises KeyError."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something `Upkeep.check` found: where, and what."""
-
-    stream: str
-    seq: int
-    what: str
 
 
 @runtime_checkable

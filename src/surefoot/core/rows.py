@@ -1,0 +1,70 @@
+"""How a store lists runs: the row of one, what to look for, what a claim gives, what a check finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from surefoot.core.events import Record
+
+__all__ = ["Claim", "Problem", "Query", "RunRow"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as the store lists it. Times are Unix microseconds; ``status`` follows `core.state.status_after`."""
+
+    id: str
+    agent: str
+    status: str
+    key: str = ""
+    session: str = ""
+    user: str = ""
+    tenant: str = ""
+    parent: str = ""
+    tags: tuple[str, ...] = ()
+    epoch: int = 0
+    head: int = 0
+    owner: str = ""
+    lease_until: int = 0
+    wake_at: int = 0
+    created_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which runs to list: every field that is set must match. Newest first.
+
+    ``text`` is searched, without regard to case, in what users said and what runs answered. ``before`` and ``after`` are
+    run ids (time-ordered) that bound the list, exclusive.
+    """
+
+    agent: str = ""
+    session: str | None = None
+    user: str | None = None
+    tenant: str | None = None
+    parent: str | None = None
+    key: str | None = None
+    status: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    text: str = ""
+    before: str = ""
+    after: str = ""
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run is this worker's, until the lease ends: its epoch and all its records, the claim's own included."""
+
+    run: str
+    epoch: int
+    records: list[Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something `Upkeep.check` found: where, and what."""
+
+    stream: str
+    seq: int
+    what: str
