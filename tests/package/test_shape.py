@@ -24,6 +24,7 @@ CLOCKS = re.compile(
     r"datetime\.(datetime\.)?(now|utcnow|today)|datetime\.date\.today|asyncio\.(sleep|get_event_loop)|anyio\.(sleep|current_time)"
 )
 SLEEPS = ("time.sleep", "asyncio.sleep", "anyio.sleep", "anyio.sleep_until", "trio.sleep")
+PATCHES = {"monkeypatch.setattr", "monkeypatch.delattr", "monkeypatch.setitem", "monkeypatch.delitem"}
 MOCKS = ("unittest.mock", "mock", "pytest_mock", "responses", "respx")
 
 
@@ -147,18 +148,15 @@ def test_tests_mock_nothing_of_ours() -> None:
     mocked = []
     for file in files("tests"):
         mocked += [f"{file.at(node)} {name}" for node, name in imports(file.tree) if name.startswith(MOCKS)]
-        ours = {name.rpartition(".")[2] for _, name in imports(file.tree) if name.startswith("surefoot")}
+        ours = {"surefoot"} | {name.rpartition(".")[2] for _, name in imports(file.tree) if name.startswith("surefoot")}
         for node, name in calls(file.tree):
-            if name.rpartition(".")[2] not in {"setattr", "delattr", "setitem"} or "monkeypatch" not in name:
-                continue
-            target = node.args[0] if node.args else None
-            if isinstance(target, ast.Constant) and isinstance(target.value, str):
-                if not target.value.startswith("surefoot"):
-                    continue
-                mocked.append(f"{file.at(node)} {target.value}")
-            elif target is not None and dotted(target).partition(".")[0] in ours | {"surefoot"}:
-                mocked.append(f"{file.at(node)} {dotted(target)}")
+            if name in PATCHES and node.args and _patched(node.args[0]).partition(".")[0] in ours:
+                mocked.append(f"{file.at(node)} {_patched(node.args[0])}")
     assert mocked == [], "move the seam instead: give the thing under test what it needs"
+
+
+def _patched(target: ast.expr) -> str:
+    return target.value if isinstance(target, ast.Constant) and isinstance(target.value, str) else dotted(target)
 
 
 def test_tests_do_not_sleep() -> None:
