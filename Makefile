@@ -72,9 +72,9 @@ venv:
 # A server that answers model protocols from fixtures, for the adapters' tests. Without it they are not run.
 aimock: venv
 	@test -e "$(VENV)/aimock/node_modules/@copilotkit" || \
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm install --silent --no-audit --no-fund --ignore-scripts \
-		--prefix "$(VENV)/aimock" $(AIMOCK) >/dev/null 2>&1 || \
-	echo "aimock could not be installed; the tests that need it are not run"
+	PATH="$(abspath $(VENV))/bin:$$PATH" npm install --silent --no-audit --no-fund --ignore-scripts \
+		--prefix "$(VENV)/aimock" --cache "$(VENV)/aimock/cache" $(AIMOCK) >"$(VENV)/aimock.log" 2>&1 || \
+	echo "aimock could not be installed ($(VENV)/aimock.log says why); the tests that need it are not run"
 
 system:
 	@.ci/system $(SYSTEM)
