@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.components import absence, required
 from tests.package.source import PACKAGE, ROOT, tracked
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -77,6 +78,11 @@ def test_a_newcomer_finds(name: str) -> None:
 def test_the_changelog_names_this_version_or_what_comes_next() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "## [Unreleased]" in text or f"## [{PROJECT['version']}]" in text
+
+
+def test_everything_that_must_be_there_is_there() -> None:
+    # Even what no test needs yet, so that a machine is known to be complete before a test relies on it.
+    assert [reason for name in sorted(required()) if (reason := absence(name))] == []
 
 
 def test_the_package_is_typed() -> None:
