@@ -1,0 +1,22 @@
+"""The journal: where a run's events are kept, in memory or in one SQLite file.
+
+`open_store("sqlite:agent.db", clock)` and `open_store("memory:", clock)` choose; both pass one contract suite.
+"""
+
+from __future__ import annotations
+
+from surefoot.core.errors import ConfigurationError
+from surefoot.core.ports import Clock, Store
+from surefoot.journal.memory import MemoryStore
+
+__all__ = ["MemoryStore", "open_store"]
+
+
+def open_store(url: str, clock: Clock) -> Store:
+    """The store that ``url`` names, not yet opened. Raises ConfigurationError for anything else."""
+    kind, colon, path = url.partition(":")
+    if kind == "memory" and colon and not path:
+        return MemoryStore(clock)
+    raise ConfigurationError(
+        f"no store is named {url!r}; use 'sqlite:agent.db' (a file) or 'memory:' (nothing is kept)"
+    )

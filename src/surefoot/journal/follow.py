@@ -1,0 +1,118 @@
+"""Handing committed records to whoever follows, in order, without ever making the writer wait.
+
+`Hub` belongs to one store and one event loop. The store tells it of every commit; a follower that is slower than the
+commits is not fed more than a bounded number of records: it reads the rest from the store when it gets there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+
+from surefoot.core.events import Record
+
+__all__ = ["CHUNK", "Hub", "Listener"]
+
+#: Records read from the store at once, and records kept for a follower before it must read them itself.
+CHUNK = 1000
+
+#: What `Journal.on_commit` calls: with the stream, and whether somebody outside wrote to it.
+Listener = Callable[[str, bool], None]
+
+#: (stream or None for all, after, limit) → the next records.
+Read = Callable[[str | None, int, int], Awaitable[list[Record]]]
+
+
+class _Follower:
+    __slots__ = ("behind", "news", "waiting")
+
+    def __init__(self) -> None:
+        self.news: deque[Record] = deque()
+        self.waiting = asyncio.Event()
+        self.behind = False
+
+    def tell(self, record: Record) -> None:
+        if len(self.news) >= CHUNK:
+            self.behind = True
+            self.news.clear()
+        if not self.behind:
+            self.news.append(record)
+        self.waiting.set()
+
+
+class Hub:
+    """Who listens to a store. All methods belong to the event loop's thread."""
+
+    def __init__(self, read: Read, loop: asyncio.AbstractEventLoop) -> None:
+        self._read = read
+        self._loop = loop
+        self._followers: dict[str | None, set[_Follower]] = {}
+        self._callbacks: dict[object, Listener] = {}
+        self._closed = False
+
+    @property
+    def active(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._followers or self._callbacks)
+
+    def on_commit(self, callback: Listener) -> Callable[[], None]:
+        """See `Journal.on_commit`."""
+        key = object()
+        self._callbacks[key] = callback
+
+        def stop() -> None:
+            self._callbacks.pop(key, None)
+
+        return stop
+
+    def publish(self, records: Sequence[Record], outside: Mapping[str, bool]) -> None:
+        """Tell everybody of records that were just committed, in order of position; ``outside`` names what changed."""
+        if self._callbacks:
+            for stream, foreign in outside.items():
+                for callback in self._callbacks.values():
+                    # Not called from here: what a callback raises must not reach the writer of a commit.
+                    self._loop.call_soon(callback, stream, foreign)
+        if self._followers:
+            everybody = self._followers.get(None, ())
+            for record in records:
+                for follower in (*self._followers.get(record.stream, ()), *everybody):
+                    follower.tell(record)
+
+    async def follow(self, stream: str | None, after: int) -> AsyncGenerator[Record, None]:
+        """See `Journal.follow`; it ends when the store is closed."""
+        follower = _Follower()
+        self._followers.setdefault(stream, set()).add(follower)
+        cursor = after
+        try:
+            while not self._closed:
+                follower.behind = False
+                while batch := await self._read(stream, cursor, CHUNK):
+                    for record in batch:
+                        cursor = record.position if stream is None else record.seq
+                        yield record
+                while not (follower.behind or self._closed):
+                    await follower.waiting.wait()
+                    follower.waiting.clear()
+                    while follower.news:
+                        record = follower.news.popleft()
+                        place = record.position if stream is None else record.seq
+                        if place > cursor:
+                            cursor = place
+                            yield record
+        finally:
+            self._leave(stream, follower)
+
+    def close(self) -> None:
+        """Let every follower end, and call nobody any more."""
+        self._closed = True
+        self._callbacks.clear()
+        for followers in self._followers.values():
+            for follower in followers:
+                follower.waiting.set()
+
+    def _leave(self, stream: str | None, follower: _Follower) -> None:
+        followers = self._followers[stream]
+        followers.discard(follower)
+        if not followers:
+            del self._followers[stream]

@@ -1,0 +1,191 @@
+"""What every store holds to, whatever it keeps its rows in: who may write what, and how a run's row follows its events.
+
+`admit` refuses what a writer may not append, `moved` moves a row's status, `said` is what `Query.text` searches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from surefoot.core import events as ev
+from surefoot.core.errors import JournalError, RunError
+from surefoot.core.messages import text_of
+from surefoot.core.rows import Problem, Query, RunRow
+from surefoot.core.state import ENDED, status_after
+from surefoot.journal.owner import is_gone
+
+__all__ = [
+    "APP",
+    "DIGEST_DIGITS",
+    "admit",
+    "claimable",
+    "compare",
+    "due_at",
+    "first_row",
+    "matches",
+    "moved",
+    "name",
+    "redactable",
+    "said",
+]
+
+#: The stream of what happens outside runs.
+APP = "app"
+
+#: The shortest prefix of a digest by which a blob may be named.
+DIGEST_DIGITS = 16
+
+_OUTSIDE = frozenset(
+    {
+        ev.MessageReceived,
+        ev.ApprovalVoted,
+        ev.ApprovalDecided,
+        ev.ApprovalExpired,
+        ev.ApprovalRevoked,
+        ev.RunCancelRequested,
+        ev.RunResumed,
+    }
+)
+# What a store writes itself: an unknown event cannot be told again, the rest belongs to `add`, `claim` and `redact`.
+_OWN = frozenset({ev.RunStarted, ev.RunClaimed, ev.EventRedacted, ev.RunPruned, ev.Unknown})
+_WORKER = frozenset(ev.RUN_EVENTS) - _OWN
+_APP = frozenset(ev.APP_EVENTS) - {ev.Unknown}
+_ENDS = frozenset({ev.RunFinished, ev.RunFailed, ev.RunCancelled})
+# Events that can change a status; all others leave a run as it is, and its row untouched.
+_MOVES = _ENDS | {ev.RunSuspended, ev.RunResumed, ev.RunStarted, ev.RunClaimed}
+
+
+def admit(stream: str, events: Sequence[ev.Event | ev.AppEvent], epoch: int | None) -> None:
+    """Raise JournalError when a writer with this epoch (None: from outside) may not append one of these events."""
+    allowed = _APP if stream == APP else _OUTSIDE if epoch is None else _WORKER
+    for event in events:
+        if type(event) not in allowed:
+            raise JournalError(_refusal(stream, event, epoch))
+
+
+def _refusal(stream: str, event: ev.Event | ev.AppEvent, epoch: int | None) -> str:
+    tag = ev.tag_of(event)
+    if stream == APP:
+        return f"{tag} does not belong in the stream {APP!r}; append it to its run"
+    if epoch is None and type(event) in _WORKER:
+        return f"{tag} may be appended only by the worker that claimed run {stream}: claim it, and give the epoch"
+    return f"{tag} is written by the store itself; it cannot be appended to run {stream}"
+
+
+def moved(status: str, wake_at: int, events: Sequence[ev.Event | ev.AppEvent]) -> tuple[str, int]:
+    """The status and wake-up time of a row once ``events`` are appended."""
+    for event in events:
+        if status == "waiting" or type(event) in _MOVES:
+            status = status_after(status, event)
+            if type(event) is ev.RunSuspended:
+                wake_at = event.wake_at
+            elif status != "waiting":
+                wake_at = 0
+    return status, wake_at
+
+
+def said(event: ev.Event | ev.AppEvent) -> str:
+    """What a user said or a run answered in this event, else nothing."""
+    match event:
+        case ev.RunStarted(input=parts) | ev.MessageReceived(parts=parts):
+            return text_of(parts)
+        case ev.RunFinished(output=output):
+            return output
+        case _:
+            return ""
+
+
+def name(run: str, *, taken: bool) -> None:
+    """Raise JournalError when a run may not be called this."""
+    if taken or not run or run == APP:
+        raise JournalError(f"a new run cannot be called {run!r}: {'it exists already' if taken else 'use a fresh id'}")
+
+
+def first_row(run: str, started: ev.RunStarted, now: int = 0) -> RunRow:
+    """The row of a run that is about to start; its status is that before its first event."""
+    return RunRow(
+        id=run,
+        agent=started.agent,
+        status="new",
+        key=started.key,
+        session=started.session,
+        user=started.user,
+        tenant=started.tenant,
+        parent=started.parent,
+        tags=started.tags,
+        created_at=now,
+    )
+
+
+def claimable(row: RunRow, now: int) -> bool:
+    """Whether a worker may take a run, as far as its own row says; an earlier run of its session may still hold it."""
+    match row.status:
+        case "ready":
+            return True
+        case "waiting":
+            return 0 < row.wake_at <= now
+        case "running":
+            return row.lease_until <= now or is_gone(row.owner)
+        case _:
+            return False
+
+
+def due_at(row: RunRow) -> int:
+    """When a run becomes claimable by the passing of time alone; 0 for never, or already."""
+    return {"waiting": row.wake_at, "running": row.lease_until}.get(row.status, 0)
+
+
+def matches(query: Query, row: RunRow) -> bool:
+    """Whether a row is what a query wants, its text aside."""
+    wanted = (
+        (query.agent or None, row.agent),
+        (query.session, row.session),
+        (query.user, row.user),
+        (query.tenant, row.tenant),
+        (query.parent, row.parent),
+        (query.key, row.key),
+    )
+    return (
+        all(want is None or want == have for want, have in wanted)
+        and (not query.status or row.status in query.status)
+        and set(query.tags) <= set(row.tags)
+        and (not query.before or row.id < query.before)
+        and (not query.after or row.id > query.after)
+    )
+
+
+def redactable(row: RunRow, seq: int) -> None:
+    """Raise RunError when event ``seq`` of a run may not be redacted."""
+    if row.status not in ENDED:
+        raise RunError(f"run {row.id} is {row.status}; only events of runs that have ended can be redacted")
+    if not 0 < seq <= row.head:
+        raise RunError(f"run {row.id} has no event {seq}; its events are 1 to {row.head}")
+
+
+def compare(row: RunRow, records: Sequence[ev.Record]) -> list[Problem]:
+    """Say where a run's row is not what its events make of it."""
+    if not records:
+        return [Problem(row.id, 0, "the run has no events")]
+    first = records[0].event
+    status, wake_at = moved("new", 0, [record.event for record in records])
+    expected: dict[str, object] = {
+        "status": status,
+        "wake_at": wake_at,
+        "head": records[-1].seq,
+        "epoch": max(record.epoch for record in records),
+        "created_at": records[0].time,
+    }
+    if type(first) is ev.RunStarted:
+        start = first_row(row.id, first)
+        expected |= {name: getattr(start, name) for name in _FROM_START}
+    if status == "waiting" and row.status == "ready":
+        # A child that ended woke it; that is written in the child's stream.
+        del expected["status"], expected["wake_at"]
+    return [
+        Problem(row.id, 0, f"the row says {name} {getattr(row, name)!r}, its events say {value!r}")
+        for name, value in expected.items()
+        if getattr(row, name) != value
+    ]
+
+
+_FROM_START = ("agent", "key", "session", "user", "tenant", "parent", "tags")

@@ -1,0 +1,70 @@
+"""The chain of records that were never encoded: computed when asked for, remembered, and compared the next time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from surefoot.core import codec
+from surefoot.core.events import AppEvent, Event, Record, Unknown
+from surefoot.core.rows import Problem
+from surefoot.journal import chain
+
+__all__ = ["Link", "check", "digests", "extend", "redact", "stored"]
+
+
+class Link(NamedTuple):
+    """The salt and the hash of one record."""
+
+    salt: bytes
+    hash: bytes
+
+
+def stored(event: Event | AppEvent) -> tuple[str, bytes]:
+    """The tag and body of an event; a redacted one's are what is left of it."""
+    if type(event) is Unknown:
+        return event.tag, event.body.encode()
+    return codec.encode(event)
+
+
+def digests(event: Event | AppEvent) -> set[str]:
+    """The digests of blobs that an event may name."""
+    return chain.digests(stored(event)[1])
+
+
+def extend(stream: str, records: Sequence[Record], links: list[Link]) -> None:
+    """Seal the records that have no link yet."""
+    for record in records[len(links) :]:
+        salt = os.urandom(chain.SALT_BYTES)
+        links.append(Link(salt, _hash(stream, record, links[-1].hash if links else b"", salt)))
+
+
+def check(stream: str, records: Sequence[Record], links: list[Link]) -> list[Problem]:
+    """Say where a sealed record is no longer what it was, and seal the new ones."""
+    previous = b""
+    problems = []
+    for record, link in zip(records, links, strict=False):
+        if _hash(stream, record, previous, link.salt) != link.hash:
+            problems.append(Problem(stream, record.seq, "the event is not the one that was written: its hash differs"))
+        previous = link.hash
+    if not problems:
+        extend(stream, records, links)
+    return problems
+
+
+def redact(record: Record, records: Sequence[Record], links: list[Link]) -> Record:
+    """The record without its body; its link loses the salt and keeps the hash."""
+    extend(record.stream, records, links)
+    link = links[record.seq - 1]
+    tag, body = stored(record.event)
+    links[record.seq - 1] = Link(b"", link.hash)
+    return msgspec.structs.replace(record, event=Unknown(tag, chain.redacted(link.salt, body).decode()))
+
+
+def _hash(stream: str, record: Record, previous: bytes, salt: bytes) -> bytes:
+    tag, body = stored(record.event)
+    sealed = chain.Sealed(record.seq, record.epoch, record.time, tag, codec.VERSION, salt, body)
+    return chain.seal(previous, stream, sealed)
