@@ -1,0 +1,1 @@
+"""Texts to vectors: the packaged embedder (`minilm.MiniLM`), behind `core.ports.Embedder`."""
