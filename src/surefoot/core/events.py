@@ -123,8 +123,9 @@ class MemoryRecalled(_Event, frozen=True, tag="memory.recalled"):
 
 
 class ContextCompacted(_Event, frozen=True, tag="context.compacted"):
-    """The prompt was made to fit. Results of calls before step ``shortened`` are cut to their heads; messages of steps
-    before ``dropped`` are left out, with ``summary`` in their place. Counts are estimated tokens."""
+    """The prompt was made to fit. Of the session's and the run's messages, the first ``dropped`` are left out, with
+    ``summary`` in their place, and tool results in the first ``shortened`` are cut to their heads. The originals stay in
+    the journal. ``how`` is shortened, dropped or summarised; ``before`` and ``after`` are estimated tokens."""
 
     how: str
     before: int = 0

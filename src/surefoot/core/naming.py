@@ -59,7 +59,7 @@ def wire_names(specs: Iterable[ToolSpec | str]) -> WireNames:
 
 
 def _fitted(name: str) -> str:
-    """The nearest valid name: accents dropped, everything else replaced by an underscore, cut with a mark of what is lost."""
+    """The nearest valid name: accents dropped, the rest replaced by underscores, cut with a mark of what is lost."""
     if _VALID.fullmatch(name):
         return name
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()

@@ -6,7 +6,7 @@ agent is made of; `Clock`, `Guard`, `Live`, `Projection`, `Memory`, `Embedder` a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -76,7 +76,7 @@ class Journal(Protocol):
         """The records of a stream with a sequence number above ``after``. Raises RunNotFound, JournalCorrupt."""
         ...
 
-    def follow(self, stream: str | None = None, after: int = 0) -> AsyncIterator[Record]:
+    def follow(self, stream: str | None = None, after: int = 0) -> AsyncGenerator[Record]:
         """Records as they are committed, by any process: of one stream with seq above ``after``, or, with None, of all
         with position above ``after``. Never ends by itself; close it with ``aclose``."""
         ...
@@ -349,7 +349,7 @@ class Live(Protocol):
         """Send; never waits, never raises; what nobody watches is dropped."""
         ...
 
-    def subscribe(self, run: str) -> AsyncIterator[Delta]:
+    def subscribe(self, run: str) -> AsyncGenerator[Delta]:
         """Receive from now on; close it with ``aclose``."""
         ...
 

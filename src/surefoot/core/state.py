@@ -30,11 +30,13 @@ _STATUS: dict[type, str] = {
     ev.RunResumed: "ready",
 }
 _WAKES = frozenset({ev.ApprovalDecided, ev.ApprovalExpired, ev.MessageReceived, ev.RunCancelRequested})
+# A redacted event is `Unknown` to its reader, but what it did to the run stands.
+_REDACTED: dict[str, type] = {ev.tag_of(kind): kind for kind in (*_STATUS, *_WAKES)}
 
 
 def status_after(status: str, event: ev.Event | ev.AppEvent) -> str:
     """The status of a run in ``status`` once ``event`` is appended; stores keep it in the run's row."""
-    kind = type(event)
+    kind: type = _REDACTED.get(event.tag, type(event)) if isinstance(event, ev.Unknown) else type(event)
     if kind in _STATUS:
         return _STATUS[kind]
     return "ready" if status == "waiting" and kind in _WAKES else status
@@ -94,6 +96,7 @@ class State:
     attempt: int = 0
     retry_at: int = 0
     model_error: Failure | None = None
+    model_failures: int = 0
     answer: str | None = None
     rejections: int = 0
     instructions: str = ""
@@ -121,6 +124,10 @@ class State:
         if handler is not None:
             handler(self, event, record)
         self.status = status_after(self.status, event)
+
+    def allow(self, call: Call) -> None:
+        """Note a verdict that follows from the tool's effect alone; it is not an event, for it can always be had again."""
+        call.status = "allowed"
 
     @property
     def open_calls(self) -> list[Call]:
@@ -178,7 +185,7 @@ def _run_suspended(state: State, event: ev.RunSuspended, record: ev.Record) -> N
 
 def _run_resumed(state: State, event: ev.RunResumed, record: ev.Record) -> None:
     state.error = state.model_error = state.cancel = None
-    state.attempt = state.retry_at = state.barren_claims = state.rejections = 0
+    state.attempt = state.retry_at = state.barren_claims = state.rejections = state.model_failures = 0
     state.limits = event.limits or state.limits
 
 
@@ -227,7 +234,8 @@ def _model_requested(state: State, event: ev.ModelRequested, record: ev.Record) 
 
 
 def _model_replied(state: State, event: ev.ModelReplied, record: ev.Record) -> None:
-    state.requesting, state.attempt, state.model_error, state.barren_claims = False, 0, None, 0
+    state.requesting, state.attempt, state.model_error, state.model_failures = False, 0, None, 0
+    state.barren_claims = 0
     state.step = event.step + 1
     state.messages.append(Message("assistant", event.parts))
     state.calls = {
@@ -242,6 +250,8 @@ def _model_replied(state: State, event: ev.ModelReplied, record: ev.Record) -> N
 def _model_failed(state: State, event: ev.ModelFailed, record: ev.Record) -> None:
     state.requesting, state.attempt = False, event.attempt
     state.retry_at, state.model_error = event.retry_at, event.error
+    state.model_failures += 1
+    state.barren_claims = 0
 
 
 def _output_rejected(state: State, event: ev.OutputRejected, record: ev.Record) -> None:

@@ -1,0 +1,405 @@
+"""What users call: start runs, wait for them, decide what they ask, follow what they do."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, Unpack, overload
+
+from surefoot.core import events as ev
+from surefoot.core.agent import Agent
+from surefoot.core.errors import AlreadyDecided, ConfigurationError, RunError, RunNotFound, UnknownAgent
+from surefoot.core.model import Delta
+from surefoot.core.ports import Clock, Policy, Query, RunRow, Store
+from surefoot.core.request import Request
+from surefoot.core.run import Run, run_of
+from surefoot.core.state import ENDED, State, fold, status_after
+from surefoot.core.tool import ToolContext
+from surefoot.core.values import Limits, Spent
+from surefoot.engine.plan import Plan
+from surefoot.engine.work import Suspended
+from surefoot.engine.worker import Settings as WorkerSettings
+from surefoot.engine.worker import Worker
+from surefoot.runs import desk
+from surefoot.runs.following import merged
+from surefoot.runs.intake import Input, ListOptions, RunOptions, add, inherited, query_of, storable
+from surefoot.settings import Settings
+from surefoot.wiring import assemble, check_price, plan_of
+
+__all__ = ["App", "Approve"]
+
+_log = logging.getLogger("surefoot.app")
+
+Out = TypeVar("Out")
+T = TypeVar("T")
+Records = list[ev.Record]
+#: Says yes, no, or nothing (None: leave the question open) to a request.
+Approve = Callable[[Request], bool | None | Awaitable[bool | None]]
+
+
+class App:
+    """Agents on a store.
+
+    Args:
+        store: ``"sqlite:path"``, ``"memory:"``, or an object that is a Store.
+        agents: the agents whose runs this process drives; `run` adds the ones it is given.
+        settings: `Settings`; from ``SUREFOOT_…`` variables when not given.
+        approve: called with each question of a run that waits; True, False, or None to leave it open.
+        policy: what may run unasked; by default what is not unsafe.
+        clock: time, for tests.
+
+    Opens on first use, or with ``async with``. Belongs to the event loop it was opened on; from anywhere else, use
+    `run_sync`.
+    """
+
+    def __init__(
+        self,
+        store: str | Store = "sqlite:surefoot.db",
+        *,
+        agents: Sequence[Agent[Any, Any]] = (),
+        settings: Settings | None = None,
+        approve: Approve | None = None,
+        policy: Policy | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._parts = assemble(store, settings, clock, policy)
+        self._approve = approve
+        self._agents: dict[str, Agent[Any, Any]] = {}
+        self._plans: dict[str, Plan] = {}
+        self._worker: Worker | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._own_loop: asyncio.AbstractEventLoop | None = None
+        self._opening = asyncio.Lock()
+        for agent in agents:
+            self._register(agent)
+
+    @property
+    def store(self) -> Store:
+        """The store, for tools that care for it."""
+        return self._parts.store
+
+    @property
+    def agents(self) -> Mapping[str, Agent[Any, Any]]:
+        """The agents by name."""
+        return self._agents
+
+    # ── opening and closing ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Open the store and begin to work. Raises what is wrong with an agent or the store. Twice is no error."""
+        loop = asyncio.get_running_loop()
+        if self._worker is not None and self._loop is loop:
+            return
+        if self._loop is not None and self._loop is not loop and not self._loop.is_closed():
+            raise RunError("this App belongs to another event loop; use app.run_sync(…) from here, or make an App for this loop")
+        async with self._opening:
+            if self._worker is not None and self._loop is loop:
+                return
+            for name in self._agents:
+                self._plan(name)
+            parts, settings = self._parts, self._parts.settings
+            await parts.store.open()
+            self._loop = loop
+            self._worker = Worker(
+                parts.store, parts.clock, parts.live, self._plan,
+                WorkerSettings(parts.owner, settings.lease, settings.poll, settings.concurrency, settings.adopt),
+                children=self._child, answer=self._answer,
+            )  # fmt: skip
+            self._worker.open(list(self._agents))
+
+    async def close(self) -> None:
+        """Let runs in work go on for `Settings.grace` seconds, then leave them to another worker, and close the store."""
+        worker, self._worker = self._worker, None
+        self._loop = None
+        if worker is not None:
+            await worker.close(self._parts.settings.grace)
+            await self._parts.store.close()
+
+    def run_sync(self, awaitable: Awaitable[T]) -> T:
+        """Run anything of this application from a script or a notebook, on the application's own thread and loop."""
+        loop = self._loop or self._own_loop
+        if loop is None:
+            loop = self._own_loop = asyncio.new_event_loop()
+            threading.Thread(target=loop.run_forever, name="surefoot", daemon=True).start()
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if here is loop:
+            raise RunError("run_sync would wait for itself; inside this event loop, use await")
+
+        async def waited() -> T:
+            return await awaitable
+
+        return asyncio.run_coroutine_threadsafe(waited(), loop).result()
+
+    # ── starting and waiting ────────────────────────────────────────────────────────────────────────────────────────
+
+    @overload
+    async def run(self, agent: Agent[Any, Out], prompt: Input = "", **options: Unpack[RunOptions]) -> Run[Out]: ...
+
+    @overload
+    async def run(self, agent: str, prompt: Input = "", **options: Unpack[RunOptions]) -> Run[Any]: ...
+
+    async def run(self, agent: Agent[Any, Any] | str, prompt: Input = "", **options: Unpack[RunOptions]) -> Run[Any]:
+        """Start a run and wait until it ends, or waits for a human. The same ``id`` continues the run it named before.
+
+        Raises RunConflict when that run has another agent, session or input; UnknownAgent; ConfigurationError.
+        """
+        row = await self._add(agent, prompt, options)
+        return await self.wait(row.id)
+
+    @overload
+    async def start(self, agent: Agent[Any, Out], prompt: Input = "", **options: Unpack[RunOptions]) -> Run[Out]: ...
+
+    @overload
+    async def start(self, agent: str, prompt: Input = "", **options: Unpack[RunOptions]) -> Run[Any]: ...
+
+    async def start(self, agent: Agent[Any, Any] | str, prompt: Input = "", **options: Unpack[RunOptions]) -> Run[Any]:
+        """Start a run and return at once; it is worked on in the background."""
+        row = await self._add(agent, prompt, options)
+        run: Run[Any] = await self.get(row.id)
+        if not run.ended:
+            (await self._working()).take(row.id, row.agent)
+        return run
+
+    async def stream(
+        self, agent: Agent[Any, Any] | str, prompt: Input = "", **options: Unpack[RunOptions]
+    ) -> AsyncGenerator[ev.Record | Delta]:
+        """Start a run and follow it: its events, and pieces of its text between them, until it ends or waits."""
+        row = await self._add(agent, prompt, options)
+        worker = await self._working()
+        deltas, records = self._parts.live.subscribe(row.id), self.follow(row.id)
+        async for item in merged(deltas, records, then=lambda: worker.take(row.id, row.agent)):
+            yield item
+
+    async def wait(self, run: Run[Out] | str) -> Run[Out]:
+        """Wait until a run ends, or waits for a human."""
+        worker = await self._working()
+        run_id = await self._id(run)
+        row = await self._parts.store.get(run_id)
+        changed = asyncio.Event()
+        stop = self._parts.store.on_commit(lambda stream, outside: changed.set() if stream == run_id else None)
+        try:
+            while True:
+                changed.clear()
+                state = await asyncio.shield(worker.kick(run_id, row.agent))
+                state = state or fold(await self._parts.store.read(run_id))
+                if state.status in ENDED or state.status == "waiting":
+                    seen = await self._seen(state)
+                    if seen.waiting or seen.ended:
+                        return seen
+                try:
+                    async with asyncio.timeout(self._parts.settings.poll):
+                        await changed.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            stop()
+
+    async def get(self, run: Run[Out] | str) -> Run[Out]:
+        """A run as it stands, by its id or by the id its caller gave it. Raises RunNotFound."""
+        await self.open()
+        return await self._seen(fold(await self._parts.store.read(await self._id(run))))
+
+    async def list(self, **query: Unpack[ListOptions]) -> list[Run[Any]]:
+        """Runs that match, newest first."""
+        await self.open()
+        return [await self.get(row.id) for row in await self._parts.store.find(query_of(query))]
+
+    async def resume(self, run: Run[Out] | str, *, by: str = "", limits: Limits | None = None) -> Run[Out]:
+        """Go on with a failed run from where it stood, or work on one that is ready; then as `wait`."""
+        worker = await self._working()
+        state = await desk.resumed(self._parts.store, await self._id(run), by, limits)
+        if state.status not in ENDED:
+            self._plan_of(state.agent)
+            worker.take(state.id, state.agent)
+        return await self.wait(state.id)
+
+    # ── talking to a run ────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def send(self, run: Run[Any] | str, message: Input, *, by: str = "") -> None:
+        """Say something to a run that has not ended; its model reads it before its next step."""
+        run_id = await self._id(run)
+        state = await desk.say(self._parts.store, run_id, await storable(self._parts.store, message), by)
+        await self._take(state)
+
+    async def cancel(self, run: Run[Out] | str, *, by: str = "", reason: str = "") -> Run[Out]:
+        """Stop a run and its children. What runs is cut short; what already happened stays recorded."""
+        states = await desk.cancel(self._parts.store, await self._id(run), by, reason)
+        for state in states:
+            await self._take(state)
+        run_id = states[0].id
+        try:
+            async with asyncio.timeout(5 if states[0].agent in self._agents else 0):
+                return await self.wait(run_id)
+        except TimeoutError:
+            return await self.get(run_id)
+
+    async def decide(self, request: Request | str, *, approve: bool, by: str = "", reason: str = "") -> Run[Any]:
+        """Say yes or no to a question. Of an unknown outcome, yes means: run it again; no means: give up.
+
+        Raises RequestNotFound; AlreadyDecided when someone was faster.
+        """
+        return await self._settle(request, "approve" if approve else "deny", by, reason)
+
+    async def settle(  # noqa: PLR0913  a decision's own fields
+        self, request: Request | str, outcome: Literal["done", "retry", "give_up"], *, result: str = "", by: str = "", reason: str = ""
+    ) -> Run[Any]:
+        """Say what became of a call whose outcome is unknown: it was done (with this result), run it again, or give up.
+
+        Raises RequestNotFound; AlreadyDecided; RunError when the question is not about an outcome.
+        """
+        return await self._settle(request, outcome, by, reason, result)
+
+    async def _settle(self, request: Request | str, decision: str, by: str, reason: str, result: str | None = None) -> Run[Any]:  # noqa: PLR0913  a decision's own fields
+        await self.open()
+        name = request if isinstance(request, str) else request.id
+        state = await desk.settle(self._parts.store, name, decision, by, reason, result)
+        await self._take(state)
+        return await self._seen(state)
+
+    # ── watching ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def events(self, run: Run[Any] | str, *, after: int = 0) -> Records:
+        """A run's events with a sequence number above ``after``."""
+        await self.open()
+        return await self._parts.store.read(await self._id(run), after)
+
+    async def follow(
+        self, run: Run[Any] | str, *, after: int = 0, until: Literal["wait", "end"] = "wait"
+    ) -> AsyncGenerator[ev.Record]:
+        """A run's events as they happen, whoever works on it, until it ends, or (``until="wait"``) waits for a human."""
+        await self.open()
+        run_id = await self._id(run)
+        status = "new"
+        records = self._parts.store.follow(run_id)
+        try:
+            async for record in records:
+                status = status_after(status, record.event)
+                if record.seq > after:
+                    yield record
+                if status in ENDED or (until == "wait" and status == "waiting" and await self._rests(run_id, record.seq)):
+                    return
+        finally:
+            await records.aclose()
+
+    async def prune(self, older_than: timedelta | datetime, *, status: Sequence[str] = ("done", "failed", "cancelled")) -> Sequence[str]:
+        """Delete runs that ended before a time, for good; their ids."""
+        await self.open()
+        now = self._parts.clock.now()
+        before = int(older_than.timestamp() * 1e6) if isinstance(older_than, datetime) else now - int(older_than.total_seconds() * 1e6)
+        return await self._parts.store.prune(before=before, status=status)
+
+    # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _add(self, agent: Agent[Any, Any] | str, prompt: Input, options: RunOptions, parent: ev.RunStarted | None = None) -> RunRow:
+        await self.open()
+        if not isinstance(agent, str):
+            self._register(agent)
+        name = agent if isinstance(agent, str) else agent.name
+        plan = self._plan_of(name)
+        limits = options.get("limits")
+        check_price(plan, limits)
+        return await add(self._parts.store, self._parts.clock, name, prompt, options, parent)
+
+    def _register(self, agent: Agent[Any, Any]) -> None:
+        known = self._agents.get(agent.name)
+        if known is not None and known is not agent:
+            raise ConfigurationError(f"two different agents are named {agent.name!r}; give each its own name")
+        self._agents[agent.name] = agent
+
+    def _plan(self, name: str) -> Plan | None:
+        """The plan of an agent this application knows, made once."""
+        plan = self._plans.get(name)
+        if plan is None and name in self._agents:
+            plan = self._plans[name] = plan_of(self._agents[name], self._parts)
+        return plan
+
+    def _plan_of(self, name: str) -> Plan:
+        plan = self._plan(name)
+        if plan is None:
+            known = ", ".join(sorted(self._agents)) or "none"
+            raise UnknownAgent(f"this application has no agent {name!r} (it has: {known}); pass it: App(…, agents=[…])")
+        return plan
+
+    async def _working(self) -> Worker:
+        await self.open()
+        assert self._worker is not None  # open() made it
+        return self._worker
+
+    async def _take(self, state: State) -> None:
+        """Work on a run that may be ready, if its agent is known here."""
+        if state.agent in self._agents and state.status not in ENDED:
+            (await self._working()).take(state.id, state.agent)
+
+    async def _id(self, run: Run[Any] | str) -> str:
+        """The run's id; a caller's own id is looked up."""
+        if isinstance(run, Run):
+            return run.id
+        await self.open()
+        try:
+            return (await self._parts.store.get(run)).id
+        except RunNotFound:
+            rows = await self._parts.store.find(Query(key=run, limit=2))
+            if len(rows) != 1:
+                raise
+            return rows[0].id
+
+    async def _seen(self, state: State) -> Run[Any]:
+        plan = self._plan(state.agent)
+        waiting = () if state.status in ENDED and not state.requests else await desk.questions(self._parts.store, state)
+        return run_of(state, plan.output if plan else None, waiting)
+
+    async def _rests(self, run: str, seq: int) -> bool:
+        """Whether a run waits, at this event, for a human."""
+        state = fold(await self._parts.store.read(run))
+        return state.seq == seq and bool(await desk.questions(self._parts.store, state))
+
+    async def _answer(self, state: State) -> bool:
+        """Ask the `approve` callback; unknown outcomes are never put to it, for a machine must not repeat them."""
+        if self._approve is None:
+            return False
+        settled = False
+        for request in list(state.requests.values()):
+            if request.kind != "call":
+                continue
+            said = self._approve(request)
+            if inspect.isawaitable(said):
+                said = await said
+            if said is None:
+                continue
+            try:
+                await desk.settle(self._parts.store, request.id, "approve" if said else "deny", "approve callback", "")
+            except AlreadyDecided:
+                _log.info("question %s was settled by somebody else meanwhile", request.id)
+            settled = True
+        return settled
+
+    async def _child(
+        self, context: ToolContext[Any], agent: Any, prompt: Any, options: dict[str, Any], spend: Callable[[Spent], None]
+    ) -> Run[Any]:
+        """Run a child for a tool; when it waits, the tool's body stops and is run again once the child has ended."""
+        store, worker = self._parts.store, await self._working()
+        row = await self._add(agent, prompt, *inherited(context, options))
+        while True:
+            state = await asyncio.shield(worker.kick(row.id, row.agent, child=True))
+            state = state or fold(await store.read(row.id))
+            if state.status in ENDED:
+                spend(state.spent)
+                return await self._seen(state)
+            if state.status == "waiting":
+                raise Suspended(row.id)
+            await asyncio.sleep(0.05)

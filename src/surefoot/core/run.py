@@ -1,0 +1,101 @@
+"""A run as its caller sees it: a frozen picture of the state at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
+
+from surefoot.core import canonical
+from surefoot.core.messages import Usage
+from surefoot.core.ports import Output
+from surefoot.core.request import Request
+from surefoot.core.state import State
+from surefoot.core.values import Failure
+
+__all__ = ["Run", "run_of"]
+
+Out = TypeVar("Out", default=Any, covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Generic[Out]):
+    """What became of a run, so far.
+
+    Attributes:
+        id: the run's id in the journal.
+        status: ready, running, waiting, done, failed or cancelled.
+        output: the final answer, of the agent's output type; None until the status is done.
+        waiting: open questions, its children's included; settle them with `App.decide` and `App.settle`.
+        steps: model calls so far, its children's included.
+        usage: tokens so far.
+        cost: US dollars so far; None when a price is unknown.
+        error: why it failed or was cancelled: kind, message, hint.
+        text: the last text the model said.
+        trace_id: the W3C trace id, 32 hex digits.
+        created_at, updated_at: Unix microseconds.
+    """
+
+    id: str
+    agent: str
+    status: str
+    output: Out
+    waiting: tuple[Request, ...] = ()
+    steps: int = 0
+    tool_calls: int = 0
+    usage: Usage = Usage()
+    cost: float | None = 0.0
+    error: Failure | None = None
+    session: str = ""
+    user: str = ""
+    tenant: str = ""
+    key: str = ""
+    parent: str = ""
+    trace_id: str = ""
+    tags: tuple[str, ...] = ()
+    text: str = ""
+    created_at: int = 0
+    updated_at: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is done, failed or cancelled."""
+        return self.status in ("done", "failed", "cancelled")
+
+
+def run_of(state: State, output: Output | None = None, waiting: tuple[Request, ...] | None = None) -> Run[Any]:
+    """The picture of a state; ``output`` reads the answer back into the agent's type, ``waiting`` adds children's questions."""
+    started, spent = state.started, state.spent
+    assert started is not None  # every stored run has started
+    return Run(
+        id=state.id,
+        agent=state.agent,
+        status=state.status,
+        output=_output(state, output),
+        waiting=tuple(state.requests.values()) if waiting is None else waiting,
+        steps=spent.steps,
+        tool_calls=spent.tool_calls,
+        usage=spent.usage,
+        cost=None if spent.cost is None else spent.cost / 1e6,
+        error=state.error,
+        session=started.session,
+        user=started.user,
+        tenant=started.tenant,
+        key=started.key,
+        parent=started.parent,
+        trace_id=started.trace_id,
+        tags=started.tags,
+        text=state.text,
+        created_at=state.started_at,
+        updated_at=state.last_at,
+    )
+
+
+def _output(state: State, output: Output | None) -> Any:  # noqa: ANN401  the agent's output type
+    finished = state.output
+    if finished is None:
+        return None
+    if output is not None and finished.structured == (output.schema is not None):
+        return output.load(finished.output)
+    return canonical.loads(finished.output) if finished.structured else finished.output

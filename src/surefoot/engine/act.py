@@ -1,0 +1,170 @@
+"""Perform one step: ask the model, judge calls, accept or refuse an answer."""
+
+from __future__ import annotations
+
+import asyncio
+
+from surefoot.core import events as ev
+from surefoot.core.errors import InvalidArguments, ModelError
+from surefoot.core.messages import Part, ToolCall
+from surefoot.core.model import ModelReply, ModelRequest
+from surefoot.core.ports import Judged
+from surefoot.core.state import Call
+from surefoot.core.values import Failure, Verdict
+from surefoot.engine.calls import time_left
+from surefoot.engine.context import fit, view
+from surefoot.engine.decide import request_id
+from surefoot.engine.outcomes import model_failed, text_of_error
+from surefoot.engine.plan import call_digest
+from surefoot.engine.work import Work
+
+__all__ = ["answer", "ask", "judge"]
+
+#: A prompt may take this share of the model's window; the rest is for the answer.
+_PROMPT_SHARE = 0.75
+
+
+async def ask(work: Work, attempt: int) -> None:
+    """Ask the model, and read its reply."""
+    state, plan = work.state, work.plan
+    if not await _fits(work):
+        return
+    instructions = "" if state.instructions == work.instructions_digest else work.instructions_digest
+    tools = "" if state.tools == work.tools_digest else work.tools_digest
+    if not await work.ledger.intend(ev.ModelRequested(state.step, plan.model.name, attempt, instructions, tools)):
+        return
+    state = work.state
+    request = ModelRequest(
+        view(work.history, state), work.instructions, plan.specs, plan.output.schema, plan.settings, state.id, work.blobs.load
+    )
+    began = work.clock.monotonic()
+    timeout = min(time_left(work), plan.settings.timeout or 600.0)
+    try:
+        with work.body():
+            async with asyncio.timeout(timeout):
+                reply = await plan.model.request(request, work.emit)
+    except asyncio.CancelledError:
+        if not work.took_interrupt():
+            raise
+        await work.ledger.refresh()
+        return
+    except TimeoutError as error:
+        failure = error if isinstance(error, ModelError) else ModelError("timeout", f"no answer within {timeout:g} s")
+        event = model_failed(state, failure, plan.rules, work.clock.now(), work.clock.jitter())
+    except Exception as error:  # noqa: BLE001  whatever a model raises is recorded, and tried again or shown
+        event = model_failed(state, error, plan.rules, work.clock.now(), work.clock.jitter())
+    else:
+        work.ledger.hold(read(work, reply, work.clock.monotonic() - began))
+        return
+    await work.ledger.outcome(event)
+
+
+async def _fits(work: Work) -> bool:
+    """Whether the prompt fits; else it is made to, which is an event, and the step is decided anew."""
+    budget = work.plan.context_budget or int(work.plan.model.context_window * _PROMPT_SHARE)
+    state = work.state
+    tokens = work.meter.tokens(state.messages)
+    if work.history:
+        tokens += work.history_tokens
+    if tokens <= budget:
+        return True
+    compacted = fit(work.history, state, budget)
+    if compacted is None:
+        return True
+    await work.ledger.intend(compacted)
+    return False
+
+
+def read(work: Work, reply: ModelReply, seconds: float) -> ev.ModelReplied:
+    """The event of a reply: calls get our ids, and arguments are validated, once and for all."""
+    state, plan = work.state, work.plan
+    parts: list[Part] = list(reply.parts)
+    for index, call in enumerate(reply.calls):
+        arguments, invalid = call.arguments, ""
+        tool = plan.tools.get(call.name)
+        if tool is not None:
+            try:
+                arguments = tool.validate(call.arguments)
+            except InvalidArguments as error:
+                invalid = str(error)
+            except Exception as error:  # noqa: BLE001  a broken validator must not end the run
+                invalid = f"the arguments could not be checked: {text_of_error(error)}"
+        if tool is None or invalid:
+            arguments = arguments.encode(errors="replace").decode()
+        parts.append(ToolCall(f"{state.step}.{index}", call.name, arguments, call.provider_id, invalid))
+    model = reply.model if reply.model and not plan.model.name.endswith(f":{reply.model}") else ""
+    cost = plan.price(plan.model.name, reply.usage)
+    duration, first = int(seconds * 1e6), int((reply.first_token or 0.0) * 1e6)
+    return ev.ModelReplied(
+        state.step, tuple(parts), reply.usage, cost, reply.finish, model, reply.request_id, duration, first
+    )
+
+
+async def judge(work: Work, calls: tuple[Call, ...]) -> None:
+    """Ask the policy about calls, once; what it says is stored unless it follows from the tool's effect alone."""
+    events: list[ev.Event] = []
+    facts: list[Verdict] = []
+    for call in calls:
+        spec = work.plan.tools[call.name].spec
+        call.effect = spec.effect
+        verdict = work.plan.policy.judge(_judged(work, call))
+        if verdict.verdict == "allow" and not spec.repeatable:
+            verdict = await _twin(work, call, verdict)
+        if verdict.facts:
+            facts.append(verdict)
+        if verdict.verdict == "allow":
+            if not verdict.facts:
+                work.state.allow(call)
+        elif verdict.verdict == "deny":
+            events.append(ev.ToolDenied(call.id, verdict.reason))
+        else:
+            events.append(_request(work, call, verdict))
+    if facts:
+        events.insert(0, ev.CallsJudged(tuple(facts), work.plan.policy.digest))
+    if events:
+        await work.ledger.intend(*events, barrier=True)
+
+
+def _judged(work: Work, call: Call) -> Judged:
+    started = work.state.started
+    assert started is not None  # a claimed run has started
+    return Judged(
+        call.id, call.arguments, work.plan.tools[call.name].spec, work.state.agent, started.user, started.tenant,
+        started.session, started.context, work.state,
+    )  # fmt: skip
+
+
+async def _twin(work: Work, call: Call, verdict: Verdict) -> Verdict:
+    """While nobody knows whether the same call happened before, a human is asked, whatever the policy says."""
+    digest = call_digest(work.state.agent, work.plan.tools[call.name].spec, call.arguments)
+    if digest not in await work.unsettled(work.state):
+        return verdict
+    reason = "the same call was started before, and nobody has said yet whether it happened"
+    return Verdict(call.id, "ask", ("unsettled",), reason, facts=True)
+
+
+def _request(work: Work, call: Call, verdict: Verdict) -> ev.ApprovalRequested:
+    digest = call_digest(work.state.agent, work.plan.tools[call.name].spec, call.arguments)
+    expires = work.clock.now() + verdict.expires if verdict.expires else 0
+    return ev.ApprovalRequested(
+        request_id(work.state, call), call.id, call.name, digest, verdict.reason, "call", verdict, expires
+    )
+
+
+async def answer(work: Work, text: str) -> None:
+    """Accept the model's answer, or say what is wrong with it, as often as the rules allow."""
+    state, output = work.state, work.plan.output
+    try:
+        if not text.strip():
+            raise ValueError("You ended without an answer. Give your final answer now.")
+        final = output.validate(text)
+    except ValueError as error:
+        problem = str(error)
+    else:
+        await work.ledger.intend(ev.RunFinished(final, output.schema is not None, state.spent), barrier=True)
+        return
+    if state.rejections < work.plan.rules.answer_tries:
+        await work.ledger.intend(ev.OutputRejected(problem))
+        return
+    failure = Failure("malformed_output", problem, "try a stronger model or a simpler output type; then `surefoot resume`")
+    await work.ledger.intend(ev.RunFailed(failure, state.text, state.spent), barrier=True)

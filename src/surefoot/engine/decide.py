@@ -1,0 +1,275 @@
+"""State, plan and time in, next step out: the one place where it is decided what a run does next. Pure.
+
+`decide` looks at a run from the most pressing to the least: is it over, is it to be cancelled, is a limit reached, is
+anything unknown left by a dead worker, can a call be judged or run, does it have to wait, may it ask the model, is there
+an answer.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from surefoot.core import events as ev
+from surefoot.core.state import ENDED, Call, State
+from surefoot.core.values import Failure, Limits
+from surefoot.engine.plan import Plan
+
+__all__ = ["Answer", "Ask", "Judge", "Leave", "Note", "Perform", "Probe", "Step", "Suspend", "Wait", "decide", "limit_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Nothing is to be done here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Append these events, and decide again."""
+
+    events: tuple[ev.Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the model."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Ask the policy about these calls."""
+
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Run these calls, together."""
+
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Find out whether these calls happened."""
+
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The model has answered; see whether it is an answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Hold the run until a time (Unix microseconds) that is near."""
+
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """Let the run go until somebody or something wakes it."""
+
+    waiting_for: tuple[str, ...]
+    wake_at: int
+
+
+Step = Leave | Note | Ask | Judge | Perform | Probe | Answer | Wait | Suspend
+
+_LEAVE = Leave()
+
+
+def decide(state: State, plan: Plan, now: int) -> Step:
+    """The next step of a run at ``now`` (Unix microseconds)."""
+    if state.status in ENDED or state.unknown_tag:
+        return _LEAVE
+    if state.cancel is not None:
+        return _cancel(state, state.cancel)
+    if state.barren_claims > plan.rules.max_claims:
+        return _fail(state, "crash_loop", f"{state.barren_claims - 1} workers took this run and none got any further",
+                     "see what kills the worker, then `surefoot resume`")  # fmt: skip
+    over = _time_is_up(state, plan, now)
+    if over is not None:
+        return over
+    if state.calls:
+        return _calls(state, plan, now)
+    if state.answer is not None and not state.incoming:
+        return Answer(state.answer)
+    return _ask(state, plan, now)
+
+
+def limit_of(state: State, plan: Plan) -> Limits:
+    """The run's own limits, where it has any, over the agent's."""
+    own = state.limits
+    if own is None:
+        return plan.limits
+    mine = plan.limits
+    return Limits(
+        mine.steps if own.steps is None else own.steps,
+        mine.tool_calls if own.tool_calls is None else own.tool_calls,
+        mine.tokens if own.tokens is None else own.tokens,
+        mine.cost if own.cost is None else own.cost,
+        mine.seconds if own.seconds is None else own.seconds,
+    )
+
+
+def _cancel(state: State, cancel: ev.RunCancelRequested) -> Step:
+    lost = tuple(_unknown(state, call, "the run was cancelled while it ran") for call in _lost(state) if not _safe(call))
+    return Note((*lost, ev.RunCancelled(cancel.by, cancel.reason, state.spent)))
+
+
+def _fail(state: State, kind: str, message: str, hint: str, **data: float) -> Note:
+    return Note((ev.RunFailed(Failure(kind, message, hint, data=dict(data)), state.text, state.spent),))
+
+
+def _time_is_up(state: State, plan: Plan, now: int) -> Step | None:
+    deadline = state.started.deadline if state.started else 0
+    if deadline and now >= deadline:
+        return _fail(state, "deadline_exceeded", "the run's deadline has passed", "start a new run with a later deadline")
+    seconds = limit_of(state, plan).seconds
+    if seconds is not None and state.worked_until(now) >= seconds * 1e6:
+        return _over(state, "seconds", seconds)
+    return None
+
+
+def _over(state: State, name: str, limit: float) -> Note:
+    return _fail(state, "limit_exceeded", f"the run reached its limit of {limit:g} {name.replace('_', ' ')}",
+                 f"resume it with a higher limit: Limits({name}=…)", **{name: limit})  # fmt: skip
+
+
+# ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _calls(state: State, plan: Plan, now: int) -> Step:
+    """What is to be done about the open calls of the current step."""
+    calls = state.open_calls
+    if len(calls) == 1 and calls[0].status == "proposed" and not calls[0].invalid and calls[0].name in plan.tools:
+        return Judge((calls[0],))
+    notes = [note for call in calls if (note := _known_end(state, plan, call, now)) is not None]
+    if notes:
+        return Note(tuple(notes))
+    probes = tuple(call for call in _lost(state) if call.effect == "reconcilable")
+    if probes:
+        return Probe(probes)
+    proposed = tuple(call for call in calls if call.status == "proposed")
+    if proposed:
+        return Judge(proposed)
+    ready = [call for call in calls if _ready(state, call, now)]
+    if ready:
+        return _perform(state, plan, ready)
+    return _wait(state, plan, calls)
+
+
+def _known_end(state: State, plan: Plan, call: Call, now: int) -> ev.Event | None:
+    """The event that a call's situation already determines, without running or asking anything."""
+    gone = call.name not in plan.tools
+    if call.status == "started" and call.epoch < state.epoch:
+        if not _safe(call) and (gone or call.effect != "reconcilable"):
+            return _unknown(state, call, "the worker died while it ran")
+        return _no_such_tool(call, plan) if gone else None
+    request = state.requests.get(call.request)
+    if call.status == "asked" and request and request.expires_at and request.expires_at <= now:
+        return ev.ApprovalExpired(call.request)
+    if call.status in ("asked", "unknown"):
+        return None
+    if call.invalid:
+        return ev.ToolFailed(call.id, Failure("invalid_arguments", call.invalid, "Correct the arguments and call again."))
+    return _no_such_tool(call, plan) if gone else None
+
+
+def _no_such_tool(call: Call, plan: Plan) -> ev.ToolFailed:
+    return ev.ToolFailed(call.id, Failure("not_found", f"There is no tool {call.name!r}.", _nearest(call.name, plan.tools)))
+
+
+def _nearest(name: str, tools: Iterable[str]) -> str:
+    names = list(tools)
+    if not names:
+        return "You have no tools: answer in text."
+    near = difflib.get_close_matches(name, names, 1)
+    return f"Did you mean {near[0]!r}?" if near else f"The tools are: {', '.join(names[:50])}."
+
+
+def _unknown(state: State, call: Call, reason: str) -> ev.ToolIndeterminate:
+    return ev.ToolIndeterminate(call.id, request_id(state, call), reason, call.attempt, call.digest)
+
+
+def request_id(state: State, call: Call) -> str:
+    """A new name for a question about a call: the run, the call, and which question about it this is."""
+    stem = f"{state.id}:{call.id}"
+    asked = sum(1 for known in (*state.requests, *state.settled) if known == stem or known.startswith(f"{stem}#"))
+    return stem if asked == 0 else f"{stem}#{asked + 1}"
+
+
+def _lost(state: State) -> list[Call]:
+    """Calls that a worker before this one started, and that have no outcome."""
+    return [call for call in state.open_calls if call.status == "started" and call.epoch < state.epoch]
+
+
+def _safe(call: Call) -> bool:
+    return call.effect in ("read", "idempotent")
+
+
+def _ready(state: State, call: Call, now: int) -> bool:
+    match call.status:
+        case "allowed" | "approved":
+            return True
+        case "retrying":
+            return call.retry_at <= now
+        case "started" | "suspended":
+            return call.epoch < state.epoch
+        case _:
+            return False
+
+
+def _perform(state: State, plan: Plan, ready: list[Call]) -> Step:
+    """Calls whose effects allow it run together; any other runs alone, after them."""
+    limit = limit_of(state, plan).tool_calls
+    fresh = sum(1 for call in ready if call.attempt == 0)
+    if limit is not None and fresh and state.spent.tool_calls + fresh > limit:
+        return _over(state, "tool_calls", limit)
+    together = [call for call in ready if plan.tools[call.name].spec.repeatable]
+    return Perform(tuple(together[: plan.rules.parallel]) if together else (ready[0],))
+
+
+def _wait(state: State, plan: Plan, calls: list[Call]) -> Step:
+    """Nothing can be done now: wait for what comes first."""
+    timers = [call.retry_at for call in calls if call.status == "retrying"]
+    if timers and min(timers) - state.last_at <= plan.rules.hold_for * 1e6:
+        return Wait(min(timers))
+    asked = [call.request for call in calls if call.status in ("asked", "unknown")]
+    timers += [state.requests[name].expires_at for name in asked if name in state.requests and state.requests[name].expires_at]
+    if state.started and state.started.deadline:
+        timers.append(state.started.deadline)
+    runs = [f"run:{run}" for call in calls for run in call.waits_on]
+    return Suspend((*asked, *runs, *(["timer"] if timers and not asked and not runs else [])), min(timers, default=0))
+
+
+# ── the model ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _ask(state: State, plan: Plan, now: int) -> Step:
+    limits, spent = limit_of(state, plan), state.spent
+    if limits.steps is not None and spent.steps >= limits.steps:
+        return _over(state, "steps", limits.steps)
+    if limits.tokens is not None and spent.usage.total >= limits.tokens:
+        return _over(state, "tokens", limits.tokens)
+    if limits.cost is not None and (spent.cost is None or spent.cost >= limits.cost * 1e6):
+        return _over(state, "cost", limits.cost)
+    if state.model_error is None:
+        return Ask(state.attempt + 1)
+    if not state.retry_at and not state.incoming:
+        error = state.model_error
+        return Note((ev.RunFailed(error, state.text, spent),))
+    if state.retry_at > now:
+        near = state.retry_at - state.last_at <= plan.rules.hold_for * 1e6
+        return Wait(state.retry_at) if near else Suspend(("timer",), state.retry_at)
+    return Ask(state.attempt + 1)
+
+

@@ -1,0 +1,56 @@
+"""Read, decide, act, append: drive one claimed run until it ends, waits, or belongs to somebody else."""
+
+from __future__ import annotations
+
+import asyncio
+
+from surefoot.core import events as ev
+from surefoot.engine import decide as d
+from surefoot.engine.act import answer, ask, judge
+from surefoot.engine.calls import perform, probe
+from surefoot.engine.work import Work
+
+__all__ = ["drive"]
+
+
+async def drive(work: Work) -> None:
+    """Go on with a run. Raises Fenced when another worker has it, and what the store raises."""
+    while True:
+        step = d.decide(work.state, work.plan, work.clock.now())
+        match step:
+            case d.Leave():
+                await work.ledger.flush_held()
+                return
+            case d.Suspend():
+                if await work.ledger.intend(ev.RunSuspended(step.waiting_for, step.wake_at), barrier=True):
+                    return
+            case d.Note():
+                await work.ledger.intend(*step.events, barrier=_ends(step.events[-1]))
+            case d.Judge():
+                await judge(work, step.calls)
+            case d.Answer():
+                await answer(work, step.text)
+            case d.Ask():
+                await ask(work, step.attempt)
+            case d.Perform():
+                await perform(work, step.calls)
+            case d.Probe():
+                await probe(work, step.calls)
+            case d.Wait():
+                await _wait(work, step.until)
+
+
+async def _wait(work: Work, until: int) -> None:
+    """Hold the run until a time that is near."""
+    await work.ledger.flush_held()
+    try:
+        with work.body():
+            await work.clock.sleep(max(0.0, (until - work.clock.now()) / 1e6))
+    except asyncio.CancelledError:
+        if not work.took_interrupt():
+            raise
+        await work.ledger.refresh()
+
+
+def _ends(event: ev.Event) -> bool:
+    return isinstance(event, (ev.RunFinished, ev.RunFailed, ev.RunCancelled, ev.ToolIndeterminate))

@@ -1,0 +1,101 @@
+"""A run's journal as its worker sees it: what is committed, what is held back for the next commit, and the state of both.
+
+An *outcome* (a reply, a result) has happened and is always written, wherever the stream stands. An *intent* (a request,
+a tool about to start) is written only where its worker decided on it; when somebody wrote meanwhile, the worker reads and
+decides anew. Outcomes are held back until the next intent, so that both share one commit; nothing is awaited in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from surefoot.core import events as ev
+from surefoot.core.errors import HeadMoved
+from surefoot.core.ports import Claim, Clock, Journal
+from surefoot.core.state import State, fold
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """Appends to one claimed run, and keeps its state."""
+
+    def __init__(self, journal: Journal, claim: Claim, clock: Clock) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._held: list[ev.Event] = []
+        self._held_barrier = False
+        self.run = claim.run
+        self.epoch = claim.epoch
+        self.state: State = fold(claim.records)
+        self._committed = self.state.seq
+
+    def hold(self, *events: ev.Event, barrier: bool = False) -> None:
+        """Take outcomes into the state now and into the journal with whatever is written next."""
+        for event in events:
+            self._held.append(event)
+            self._take(event)
+        self._held_barrier = self._held_barrier or barrier
+
+    async def outcome(self, *events: ev.Event, barrier: bool = False) -> None:
+        """Write outcomes, wherever the stream stands."""
+        async with self._lock:
+            self.hold(*events, barrier=barrier)
+            await self._flush()
+
+    async def flush_held(self) -> None:
+        """Write what is held back."""
+        async with self._lock:
+            await self._flush()
+
+    async def intend(self, *events: ev.Event, barrier: bool = False) -> bool:
+        """Write what is held back and intents. False: somebody wrote meanwhile; the state is fresh, decide anew."""
+        async with self._lock:
+            try:
+                records = await self._journal.append(
+                    self.run,
+                    (*self._held, *events) if self._held else events,
+                    head=self._committed,
+                    epoch=self.epoch,
+                    barrier=barrier or self._held_barrier,
+                )
+            except HeadMoved:
+                await self._flush()
+                return False
+            for record in records[len(self._held) :]:
+                self.state.apply(record)
+            self._settle(records)
+            return True
+
+    async def refresh(self) -> bool:
+        """Read what others wrote; whether there was anything."""
+        async with self._lock:
+            fresh = await self._journal.read(self.run, self._committed)
+            if not fresh:
+                return False
+            await self._flush()
+            return True
+
+    async def _flush(self) -> None:
+        """Write what is held back at the head, and read the run anew if others wrote to it."""
+        expected = self._committed + len(self._held)
+        if self._held:
+            held = tuple(self._held)
+            records = await self._journal.append(
+                self.run, held, head=None, epoch=self.epoch, barrier=self._held_barrier
+            )
+            self._settle(records)
+            if records[-1].seq == expected:
+                return
+        self.state = fold(await self._journal.read(self.run))
+        self._committed = self.state.seq
+
+    def _settle(self, records: list[ev.Record]) -> None:
+        self._held.clear()
+        self._held_barrier = False
+        self._committed = records[-1].seq
+
+    def _take(self, event: ev.Event) -> None:
+        state = self.state
+        state.apply(ev.Record(0, self.run, state.seq + 1, self.epoch, self._clock.now(), event))

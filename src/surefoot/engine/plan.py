@@ -1,0 +1,72 @@
+"""An agent made ready to run: everything the loop needs, with nothing left to look up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from surefoot.core import canonical
+from surefoot.core.agent import Instructions
+from surefoot.core.messages import Usage
+from surefoot.core.model import ModelSettings
+from surefoot.core.ports import Guard, Model, Output, Policy, Tool
+from surefoot.core.tool import ToolSpec
+from surefoot.core.values import Limits
+
+__all__ = ["Plan", "Rules", "call_digest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How patient the loop is. Times are in seconds.
+
+    A model's request is tried ``model_tries`` times and an answer that fails its schema may be given again ``answer_tries``
+    times. A delay over ``hold_for`` suspends the run. ``max_claims`` claims in a row that bring nothing new end it.
+    """
+
+    model_tries: int = 4
+    answer_tries: int = 2
+    hold_for: float = 30.0
+    max_claims: int = 5
+    parallel: int = 16
+    backoff: float = 0.5
+    backoff_cap: float = 60.0
+    tool_timeout: float = 600.0
+    result_cap: int = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One agent's definition, resolved. ``price`` gives millionths of a dollar, or None where unknown."""
+
+    agent: str
+    digest: str
+    model: Model
+    tools: Mapping[str, Tool]
+    output: Output
+    policy: Policy
+    instructions: Instructions = ""
+    limits: Limits = Limits()
+    settings: ModelSettings = ModelSettings()
+    guards: tuple[Guard, ...] = ()
+    deps: Callable[[], Any] | None = None
+    toolsets: tuple[Any, ...] = ()
+    price: Callable[[str, Usage], int | None] = field(default=lambda model, usage: None)
+    rules: Rules = Rules()
+    concurrency: int | None = None
+    context_budget: int = 0
+
+    specs: tuple[ToolSpec, ...] = ()
+
+    @property
+    def tools_text(self) -> str:
+        """What the model is told of the tools, as JSON: the blob behind ``model.requested.tools``."""
+        return canonical.dumps(msgspec.to_builtins(self.specs))
+
+
+def call_digest(agent: str, spec: ToolSpec, arguments: str) -> str:
+    """What an approval is bound to: agent, tool, schema and the exact arguments (SHA-256, hex)."""
+    return canonical.digest(agent, spec.name, canonical.dumps(spec.input_schema), arguments)

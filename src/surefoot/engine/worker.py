@@ -1,0 +1,313 @@
+"""Claim runs, drive them, renew their leases, and give up cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from surefoot.core import events as ev
+from surefoot.core.errors import Fenced, HeadMoved, JournalError, RunNotFound
+from surefoot.core.messages import Message
+from surefoot.core.ports import Claim, Clock, Live, Query, Store
+from surefoot.core.session import conversation
+from surefoot.core.state import ENDED, State, fold
+from surefoot.core.values import Failure
+from surefoot.engine.context import estimate
+from surefoot.engine.drive import drive
+from surefoot.engine.ledger import Ledger
+from surefoot.engine.outcomes import text_of_error
+from surefoot.engine.plan import Plan
+from surefoot.engine.work import Children, Work
+
+__all__ = ["Settings", "Worker"]
+
+_log = logging.getLogger("surefoot.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a worker behaves. ``lease`` and ``poll`` are in seconds; ``concurrency`` bounds the runs it drives at once."""
+
+    name: str
+    lease: float = 30.0
+    poll: float = 1.0
+    concurrency: int = 1_000
+    adopt: bool = True
+
+
+class Worker:
+    """Drives the runs of the agents it knows, in one event loop.
+
+    ``plan`` resolves an agent by name, or gives None for one that this process does not know; ``answer`` is called with
+    the state of every run that begins to wait, and says whether it settled anything.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        live: Live,
+        plan: Callable[[str], Plan | None],
+        settings: Settings,
+        *,
+        children: Children | None = None,
+        answer: Callable[[State], Awaitable[bool]] | None = None,
+    ) -> None:
+        self._store, self._clock, self._live = store, clock, live
+        self._plan, self._settings = plan, settings
+        self._children, self._answer = children, answer
+        self._tasks: dict[str, asyncio.Task[State | None]] = {}
+        self._works: dict[str, Work] = {}
+        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._agent_slots: dict[str, asyncio.Semaphore] = {}
+        self._stirred = asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+        self._stop_listening: Callable[[], None] | None = None
+        self._closing = False
+
+    def open(self, agents: Sequence[str]) -> None:
+        """Begin to listen, renew leases, and, when the settings say so, take up due runs of these agents."""
+        self._stop_listening = self._store.on_commit(self._committed)
+        self._loops = [asyncio.create_task(self._renew())]
+        if self._settings.adopt and agents:
+            self._loops.append(asyncio.create_task(self._adopt(agents)))
+
+    async def close(self, grace: float = 10.0) -> None:
+        """Take no more runs, let those in work go on for ``grace`` seconds, then let them go: another worker resumes."""
+        self._closing = True
+        if self._stop_listening:
+            self._stop_listening()
+        for loop in self._loops:
+            loop.cancel()
+        tasks = list(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*self._loops, *tasks, return_exceptions=True)
+
+    def kick(self, run: str, agent: str, *, child: bool = False) -> asyncio.Task[State | None]:
+        """Work on a run now, if it is to be had; the task gives its state when it ended or waits, None when it was not.
+
+        A ``child`` takes no slot of its own: it runs in its parent's, which waits for it.
+        """
+        task = self._tasks.get(run)
+        if task is None:
+            work = self._work(run, agent) if child else self._slotted(run, agent)
+            task = asyncio.create_task(work, name=f"surefoot run {run}")
+            self._tasks[run] = task
+            task.add_done_callback(lambda done: self._finished(run, done))
+        return task
+
+    def take(self, run: str, agent: str) -> None:
+        """Work on a run now, if it is to be had, and report to nobody."""
+        task = self.kick(run, agent)
+        task.add_done_callback(_seen)
+
+    def _finished(self, run: str, task: asyncio.Task[State | None]) -> None:
+        self._tasks.pop(run, None)
+        self._stirred.set()
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("run %s was let go: %s", run, task.exception())
+
+    # ── one run ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _work(self, run: str, agent: str) -> State | None:
+        """Drive a run until it ends, or waits for what nobody here can answer."""
+        plan = self._plan(agent)
+        state: State | None = None
+        while plan is not None and not self._closing:
+            claim = await self._store.claim(run, self._settings.name, self._settings.lease, plan.digest)
+            if claim is None:
+                return state
+            state = await self._drive(claim, plan)
+            if state is None or state.status != "waiting" or not await self._goes_on(state):
+                return state
+        return state
+
+    async def _slotted(self, run: str, agent: str) -> State | None:
+        """`_work`, once there is room for it."""
+        async with self._slots, self._agent_slot(agent):
+            return await self._work(run, agent)
+
+    async def _goes_on(self, state: State) -> bool:
+        """Whether a run that has just begun to wait is ready again."""
+        if self._answer is not None and state.requests and await self._answer(state):
+            return True
+        children = [name.removeprefix("run:") for name in state.waiting_for if name.startswith("run:")]
+        for child in children:
+            try:
+                row = await self._store.get(child)
+            except RunNotFound:
+                row = None
+            if row is None or row.status in ENDED:
+                return await self._wake(state)
+        return False
+
+    async def _wake(self, state: State) -> bool:
+        """A child ended before its parent began to wait for it."""
+        try:
+            await self._store.append(state.id, [ev.RunResumed("surefoot")], head=state.seq)
+        except HeadMoved:
+            pass  # somebody else woke it
+        return True
+
+    def _agent_slot(self, agent: str) -> asyncio.Semaphore:
+        slot = self._agent_slots.get(agent)
+        if slot is None:
+            plan = self._plan(agent)
+            cap = plan.concurrency if plan else None
+            slot = self._agent_slots[agent] = asyncio.Semaphore(cap or self._settings.concurrency)
+        return slot
+
+    async def _drive(self, claim: Claim, plan: Plan) -> State | None:
+        ledger = Ledger(self._store, claim, self._clock)
+        if ledger.state.unknown_tag:
+            _log.warning("run %s holds an event %r of a newer surefoot; left to a newer worker", claim.run, ledger.state.unknown_tag)
+            await self._store.release(claim.run, claim.epoch)
+            return None
+        work = Work(ledger, plan, self._clock, self._live, self._store, self._unsettled, self._children)
+        self._works[claim.run] = work
+        try:
+            async with AsyncExitStack() as stack:
+                if await self._prepare(work, stack):
+                    await drive(work)
+        except Fenced as fenced:
+            _log.warning("%s", fenced)
+            return None
+        finally:
+            del self._works[claim.run]
+            if work.state.status == "running":
+                await self._let_go(claim)
+        return work.state
+
+    async def _let_go(self, claim: Claim) -> None:
+        try:
+            await self._store.release(claim.run, claim.epoch)
+        except JournalError as error:
+            _log.warning("run %s keeps its lease until it runs out: %s", claim.run, error)
+
+    async def _prepare(self, work: Work, stack: AsyncExitStack) -> bool:
+        """Enter what the agent's tools need, read the session, render the instructions; False when that failed."""
+        plan = work.plan
+        try:
+            for toolset in plan.toolsets:
+                await toolset.open()
+                stack.push_async_callback(toolset.close)
+            if plan.deps is not None:
+                work.deps = await _enter(stack, plan.deps())
+            text = plan.instructions
+            work.instructions = text if isinstance(text, str) else text(work.context())
+        except Exception as error:  # noqa: BLE001  the user's own code
+            failure = Failure("setup_failed", text_of_error(error), "mend the agent's deps, toolsets or instructions, then `surefoot resume`")
+            await work.ledger.outcome(ev.RunFailed(failure, work.state.text, work.state.spent), barrier=True)
+            return False
+        if work.state.started is not None and work.state.started.session:
+            work.history = await self._history(work)
+            work.history_tokens = sum(map(estimate, work.history))
+        if work.instructions:
+            work.instructions_digest = await self._store.save(work.instructions.encode())
+        if plan.specs:
+            work.tools_digest = await self._store.save(plan.tools_text.encode())
+        return True
+
+    async def _history(self, work: Work) -> list[Message]:
+        """The session's conversation up to this run's head, newest runs first until the budget is full."""
+        started, head = work.state.started, work.state.session_head
+        assert started is not None  # a claimed run has started
+        budget = work.plan.context_budget or work.plan.model.context_window
+        states: list[State] = []
+        before, tokens = work.state.id, 0
+        while tokens < budget:
+            query = Query(session=started.session, user=started.user, tenant=started.tenant, before=before, limit=20)
+            rows = await self._store.find(query)
+            for row in rows:
+                records = [record for record in await self._store.read(row.id) if record.position <= head]
+                states.append(fold(records))
+                tokens += sum(map(estimate, states[-1].messages))
+            if len(rows) < query.limit:
+                break
+            before = rows[-1].id
+        return conversation(reversed(states))
+
+    async def _unsettled(self, state: State) -> set[str]:
+        """Digests of calls in the run and its session of which nobody knows whether they happened."""
+        digests = set(state.unsettled)
+        started = state.started
+        if started is None or not started.session:
+            return digests
+        rows = await self._store.find(Query(session=started.session, user=started.user, tenant=started.tenant, limit=50))
+        for row in rows:
+            if row.id != state.id:
+                digests |= fold(await self._store.read(row.id)).unsettled
+        return digests
+
+    # ── the worker's own loops ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _committed(self, stream: str, outside: bool) -> None:
+        """Somebody wrote: a run in work may have been cancelled, another may have become due."""
+        if not outside:
+            return
+        work = self._works.get(stream)
+        if work is not None and work.bodies:
+            task = asyncio.create_task(self._look(stream, work))
+            self._loops.append(task)
+            task.add_done_callback(self._loops.remove)
+        self._stirred.set()
+
+    async def _look(self, run: str, work: Work) -> None:
+        """Cut a run's work short when it is to be cancelled."""
+        fresh = await self._store.read(run, work.state.seq)
+        if any(isinstance(record.event, ev.RunCancelRequested) for record in fresh):
+            work.interrupt()
+
+    async def _renew(self) -> None:
+        while True:
+            await self._clock.sleep(self._settings.lease / 3)
+            if self._works:
+                try:
+                    await self._store.renew(self._settings.name, self._settings.lease)
+                except JournalError as error:
+                    _log.warning("leases could not be renewed: %s", error)
+
+    async def _adopt(self, agents: Sequence[str]) -> None:
+        """Take up what is due, now and whenever something stirs."""
+        while True:
+            self._stirred.clear()
+            pause = self._settings.poll
+            try:
+                runs, at = await self._store.due(agents)
+                for run in runs:
+                    if run not in self._tasks:
+                        self.take(run, (await self._store.get(run)).agent)
+                if at:
+                    pause = min(pause, max(0.0, (at - self._clock.now()) / 1e6))
+            except JournalError as error:
+                _log.warning("due runs could not be read: %s", error)
+            try:
+                async with asyncio.timeout(max(pause, 0.01)):
+                    await self._stirred.wait()
+            except TimeoutError:
+                pass
+
+
+def _seen(task: asyncio.Task[State | None]) -> None:
+    """Mark a task's exception as seen; `_finished` has logged it."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _enter(stack: AsyncExitStack, made: Any) -> Any:  # noqa: ANN401  whatever the user's factory makes
+    """The value of a dependency factory: entered when it is a context manager, awaited when it is awaitable."""
+    if inspect.isawaitable(made):
+        made = await made
+    if isinstance(made, AbstractAsyncContextManager):
+        return await stack.enter_async_context(made)
+    if isinstance(made, AbstractContextManager):
+        return stack.enter_context(made)
+    return made

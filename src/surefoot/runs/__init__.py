@@ -1,0 +1,1 @@
+"""How runs come in and how the outside speaks to them, on any store."""

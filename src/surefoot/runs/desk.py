@@ -1,0 +1,124 @@
+"""Where the outside speaks to a run: messages, cancellations, decisions. Holds no epoch; reads, decides, appends, repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from surefoot.core import events as ev
+from surefoot.core.errors import AlreadyDecided, HeadMoved, RequestNotFound, RunError, RunNotFound
+from surefoot.core.messages import File, Image, Text
+from surefoot.core.ports import Query, Store
+from surefoot.core.request import Request
+from surefoot.core.state import ENDED, State, fold
+from surefoot.core.values import Limits
+
+__all__ = ["cancel", "outside", "questions", "resumed", "say", "settle"]
+
+
+async def outside(store: Store, run: str, make: Callable[[State], ev.Event | None]) -> State:
+    """Append what ``make`` makes of the run as it stands, or nothing for None; the state after it, committed."""
+    while True:
+        state = fold(await store.read(run))
+        event = make(state)
+        if event is None:
+            return state
+        try:
+            records = await store.append(run, [event], head=state.seq, barrier=True)
+        except HeadMoved:
+            continue
+        state.apply(records[0])
+        return state
+
+
+async def say(store: Store, run: str, parts: tuple[Text | Image | File, ...], by: str) -> State:
+    """Add a message to a run that has not ended."""
+
+    def received(state: State) -> ev.Event:
+        if state.status in ENDED:
+            raise RunError(f"run {run} has ended ({state.status}); start a new run in its session instead")
+        return ev.MessageReceived(parts, by)
+
+    return await outside(store, run, received)
+
+
+async def cancel(store: Store, run: str, by: str, reason: str) -> list[State]:
+    """Ask a run and all its descendants to stop; their states."""
+
+    def requested(state: State) -> ev.Event | None:
+        return None if state.status in ENDED or state.cancel else ev.RunCancelRequested(by, reason)
+
+    states = [await outside(store, run, requested)]
+    for child in await store.find(Query(parent=run, limit=1_000)):
+        if child.status not in ENDED:
+            states += await cancel(store, child.id, by, reason or "its parent was cancelled")
+    return states
+
+
+async def resumed(store: Store, run: str, by: str, limits: Limits | None) -> State:
+    """Make a failed run ready again."""
+
+    def again(state: State) -> ev.Event | None:
+        if state.status == "cancelled":
+            raise RunError(f"run {run} was cancelled; start a new run in its session instead")
+        return ev.RunResumed(by, limits) if state.status == "failed" else None
+
+    return await outside(store, run, again)
+
+
+async def settle(store: Store, request: str, decision: str, by: str, reason: str, result: str | None = None) -> State:  # noqa: PLR0913  a decision's own fields
+    """Decide a question: approve or deny; of an unknown outcome also done, retry, give_up.
+
+    Raises RequestNotFound; AlreadyDecided when someone was faster or the run has ended; RunError when the decision does
+    not answer the question.
+    """
+
+    def decided(state: State) -> ev.Event:
+        asked = state.requests.get(request)
+        if asked is None or (state.status in ENDED and asked.kind != "outcome"):
+            raise _no_question(state, request)
+        word = _word(asked, decision)
+        return ev.ApprovalDecided(
+            request, word, by, reason=reason, result=result if word == "done" else None, digest=asked.digest
+        )
+
+    try:
+        return await outside(store, request.partition(":")[0], decided)
+    except RunNotFound:
+        raise RequestNotFound(request) from None
+
+
+async def questions(store: Store, state: State, path: tuple[str, ...] = ()) -> tuple[Request, ...]:
+    """The open questions of a run and of the children it waits for, each with the path of runs that leads to it."""
+    path = (*path, state.id)
+    own = [_with_path(request, path) for request in state.requests.values()]
+    for call in state.calls.values():
+        for child in call.waits_on:
+            own += await questions(store, fold(await store.read(child)), path)
+    return tuple(own)
+
+
+def _with_path(request: Request, path: tuple[str, ...]) -> Request:
+    return Request(
+        request.id, request.run, request.call, request.kind, request.tool, request.arguments, request.digest, request.reason,
+        request.effect, request.asked_at, request.expires_at, request.verdict, path,
+    )  # fmt: skip
+
+
+def _word(asked: Request, decision: str) -> str:
+    """The decision in the words of the question."""
+    if asked.kind == "outcome":
+        return {"approve": "retry", "deny": "give_up"}.get(decision, decision)
+    if decision in ("approve", "deny"):
+        return decision
+    raise RunError(f"question {asked.id} asks whether a call may run: approve or deny it; {decision!r} settles unknown outcomes")
+
+
+def _no_question(state: State, request: str) -> RunError:
+    settled = state.settled.get(request)
+    if isinstance(settled, ev.ApprovalDecided):
+        return AlreadyDecided(request, settled.decision, settled.by)
+    if settled is not None:
+        return AlreadyDecided(request, "expired" if isinstance(settled, ev.ApprovalExpired) else "revoked", "")
+    if request in state.requests:
+        return AlreadyDecided(request, f"the run is {state.status}", "")
+    return RequestNotFound(request)

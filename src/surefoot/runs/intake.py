@@ -1,0 +1,195 @@
+"""Take in a run: its input made storable, its first event, and the one run an id names."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypedDict, cast
+
+import msgspec
+
+from surefoot.core import canonical
+from surefoot.core import events as ev
+from surefoot.core.errors import ConfigurationError, RunConflict
+from surefoot.core.messages import File, Image, Message, Part, Text
+from surefoot.core.ports import Blobs, Clock, Query, RunRow, Store
+from surefoot.core.tool import ToolContext
+from surefoot.core.values import Limits
+
+__all__ = ["Input", "ListOptions", "RunOptions", "add", "inherited", "query_of", "storable"]
+
+_Part = Text | Image | File
+#: What a run is asked: text, one part, or several parts.
+Input = str | _Part | Sequence[str | _Part]
+
+
+class RunOptions(TypedDict, total=False):
+    """What may be said of a run when it starts.
+
+    session: the conversation it belongs to. id: the caller's idempotency key, unique per user. user, tenant: whose it is.
+    context: small JSON the agent's tools can read. tags: labels to list by. limits: over the agent's own. deadline: a
+    time with its zone, or how long from now (timedelta, or seconds). history: messages to go on from. traceparent: the
+    W3C trace context of whoever asks.
+    """
+
+    session: str
+    id: str
+    user: str
+    tenant: str
+    context: Mapping[str, Any]
+    tags: Sequence[str]
+    limits: Limits
+    deadline: datetime | timedelta | float
+    history: Sequence[Message]
+    traceparent: str
+
+
+class ListOptions(TypedDict, total=False):
+    """Which runs to list; see `core.rows.Query`."""
+
+    agent: str
+    session: str
+    user: str
+    tenant: str
+    parent: str
+    key: str
+    status: str | Sequence[str]
+    tags: Sequence[str]
+    text: str
+    before: str
+    after: str
+    limit: int
+
+
+async def add(  # noqa: PLR0913  the seams it stands between
+    store: Store, clock: Clock, agent: str, prompt: Input, options: RunOptions, parent: ev.RunStarted | None = None
+) -> RunRow:
+    """Create the run that ``options`` describe, or find the one its id names.
+
+    ``parent`` holds what a child takes from its parent: parent, parent_call, trace, limits, deadline. Raises RunConflict
+    when the id names a run with another agent, session or input, ConfigurationError for what cannot be stored.
+    """
+    started = await _first_event(store, clock, agent, prompt, options)
+    if parent is not None:
+        started = msgspec.structs.replace(
+            started, parent=parent.parent, parent_call=parent.parent_call, trace_id=parent.trace_id, limits=parent.limits,
+            deadline=_earlier(started.deadline, parent.deadline),
+        )  # fmt: skip
+    row, created = await store.add(clock.new_id(), started)
+    if not created:
+        first = (await store.read(row.id, 0, 1))[0].event
+        assert isinstance(first, ev.RunStarted)  # the first event of every run
+        for name, mine, theirs in (
+            ("agent", started.agent, first.agent),
+            ("session", started.session, first.session),
+            ("input", started.input, first.input),
+        ):
+            if mine != theirs:
+                raise RunConflict(started.key, row.id, name)
+    return row
+
+
+def inherited(context: ToolContext[Any], options: dict[str, Any]) -> tuple[RunOptions, ev.RunStarted]:
+    """What a tool that starts a run says of it, and what the child takes from its parent."""
+    parent = ev.RunStarted(
+        "",
+        parent=context.run_id,
+        parent_call=context.call_id,
+        trace_id=context.trace_id,
+        limits=options.pop("limits", None),
+        deadline=int((context.deadline or 0) * 1e6),
+    )
+    mine = RunOptions(user=context.user, tenant=context.tenant)
+    mine.update(cast("RunOptions", options))
+    return mine, parent
+
+
+def query_of(options: ListOptions) -> Query:
+    """The query that options describe; one status may stand alone."""
+    query = {**options}
+    status = options.get("status", ())
+    query["status"] = (status,) if isinstance(status, str) else tuple(status)
+    query["tags"] = tuple(options.get("tags", ()))
+    return Query(**cast("dict[str, Any]", query))
+
+
+async def storable(blobs: Blobs, prompt: Input) -> tuple[_Part, ...]:
+    """The parts of an input, with bytes moved to the blob store."""
+    parts = [prompt] if isinstance(prompt, (str, Text, Image, File)) else list(prompt)
+    result: list[_Part] = []
+    for part in parts:
+        if isinstance(part, str):
+            result.append(Text(_utf8(part)))
+        elif isinstance(part, (Image, File)) and part.data:
+            result.append(msgspec.structs.replace(part, data=b"", blob=await blobs.save(part.data)))
+        elif isinstance(part, (Text, Image, File)):
+            result.append(part)
+        else:
+            raise ConfigurationError(f"{part!r} is not an input: give text, Text, Image or File")
+    return tuple(part for part in result if not (isinstance(part, Text) and not part.text))
+
+
+async def _first_event(store: Store, clock: Clock, agent: str, prompt: Input, options: RunOptions) -> ev.RunStarted:
+    history = tuple([await _stored_message(store, message) for message in options.get("history", ())])
+    parts = await storable(store, prompt)
+    if not parts and not history:
+        raise ConfigurationError("there is nothing to do: give the run a prompt, or a history")
+    trace, span = _trace(options.get("traceparent", ""))
+    return ev.RunStarted(
+        agent=agent,
+        input=parts,
+        session=options.get("session", ""),
+        user=options.get("user", ""),
+        tenant=options.get("tenant", ""),
+        key=options.get("id", ""),
+        context=_json(dict(options.get("context", {}))),
+        tags=tuple(options.get("tags", ())),
+        trace_id=trace,
+        parent_span=span,
+        limits=options.get("limits"),
+        deadline=_deadline(clock, options.get("deadline")),
+        history=history,
+    )
+
+
+async def _stored_message(blobs: Blobs, message: Message) -> Message:
+    parts: list[Part] = []
+    for part in message.parts:
+        parts += await storable(blobs, part) if isinstance(part, (Image, File)) else (part,)
+    return Message(message.role, tuple(parts))
+
+
+def _trace(traceparent: str) -> tuple[str, str]:
+    """Trace id and parent span of a ``traceparent`` header (W3C Trace Context, section 3.2); a new trace without one."""
+    pieces = traceparent.split("-")
+    if len(pieces) >= 4 and len(pieces[1]) == 32 and len(pieces[2]) == 16 and set(pieces[1]) != {"0"}:
+        return pieces[1], pieces[2]
+    return secrets.token_hex(16), ""
+
+
+def _deadline(clock: Clock, deadline: datetime | timedelta | float | None) -> int:
+    if deadline is None:
+        return 0
+    if isinstance(deadline, datetime):
+        return int(deadline.timestamp() * 1e6)
+    seconds = deadline.total_seconds() if isinstance(deadline, timedelta) else deadline
+    return clock.now() + int(seconds * 1e6)
+
+
+def _earlier(one: int, other: int) -> int:
+    return min(one, other) if one and other else one or other
+
+
+def _json(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        result: dict[str, Any] = json.loads(canonical.dumps(value))
+    except ValueError as error:
+        raise ConfigurationError(f"a run's context must be JSON: {error}; put other things in deps") from None
+    return result
+
+
+def _utf8(text: str) -> str:
+    """Text as UTF-8 can hold it; a lone surrogate (from a terminal's undecodable bytes) becomes U+FFFD."""
+    return text if text.isascii() else text.encode(errors="surrogatepass").decode(errors="replace")

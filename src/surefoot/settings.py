@@ -1,0 +1,78 @@
+"""Every setting, typed, with its default; `Settings.from_env` reads them from ``SUREFOOT_…`` variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from surefoot.core.errors import ConfigurationError
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How an application behaves.
+
+    Attributes:
+        model: the model of agents that name none, ``provider:name``; empty: chosen from the keys that are set.
+        lease: seconds a worker keeps a run without renewing it; another worker takes over after that.
+        poll: seconds between looks for due runs when nothing stirs.
+        concurrency: runs that one process drives at once.
+        agent_concurrency: runs of one agent that one process drives at once.
+        adopt: whether this process takes up runs that others left, and those that become due.
+        grace: seconds that runs in work may go on when the application closes.
+        durable: flush every commit to the disk, not only those that must survive a power cut.
+        model_tries: times a model is asked before its failure ends the run.
+        answer_tries: times an answer that does not fit its type may be given again.
+        tool_timeout: seconds a tool may take that sets none itself.
+        parallel: tool calls of one step that run at once.
+        result_cap: characters kept of a tool's result; more is cut off.
+        context_budget: estimated tokens of a prompt; 0 takes three quarters of the model's window.
+        backoff: seconds of the first delay before another try, doubled each time, with full jitter.
+        backoff_cap: seconds no delay passes.
+    """
+
+    model: str = ""
+    lease: float = 30.0
+    poll: float = 1.0
+    concurrency: int = 1_000
+    agent_concurrency: int | None = None
+    adopt: bool = True
+    grace: float = 10.0
+    durable: bool = False
+    model_tries: int = 4
+    answer_tries: int = 2
+    tool_timeout: float = 600.0
+    parallel: int = 16
+    result_cap: int = 16 * 1024 * 1024
+    context_budget: int = 0
+    backoff: float = 0.5
+    backoff_cap: float = 60.0
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Settings from ``SUREFOOT_LEASE=10`` and the like; what is not set keeps its default.
+
+        Raises ConfigurationError for a value that does not fit, with the variable's name.
+        """
+        env = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            name = f"SUREFOOT_{field.name.upper()}"
+            if name in env:
+                values[field.name] = _parse(name, env[name], str(field.type))
+        return cls(**values)
+
+
+def _parse(name: str, text: str, kind: str) -> Any:  # noqa: ANN401  the field's type
+    try:
+        if kind == "bool":
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.strip().lower()]
+        if kind.startswith("int"):
+            return int(text)
+        return float(text) if kind == "float" else text
+    except (KeyError, ValueError):
+        raise ConfigurationError(f"{name}={text!r} is not a valid {kind.split()[0]}; unset it or correct it") from None

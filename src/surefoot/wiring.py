@@ -1,0 +1,142 @@
+"""The composition root: settings and definitions in, wired parts out; the only file that knows engine and adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from surefoot.approvals.policy import EffectPolicy
+from surefoot.clock import SystemClock
+from surefoot.core import canonical
+from surefoot.core.agent import Agent, ToolChoice
+from surefoot.core.errors import ConfigurationError, DuplicateTool, UnknownPrice
+from surefoot.core.ports import Clock, Live, Model, Policy, Store, Tool, Toolset
+from surefoot.core.values import Limits
+from surefoot.engine.plan import Plan, Rules
+from surefoot.journal import new_owner, open_live, open_store
+from surefoot.models import default_model, model_from
+from surefoot.models.pricing import has_price, price
+from surefoot.settings import Settings
+from surefoot.tools.function import as_tool
+from surefoot.tools.output import output_of
+
+__all__ = ["Parts", "assemble", "check_price", "plan_of"]
+
+
+class Parts:
+    """What an application is made of, ready to be opened."""
+
+    def __init__(self, store: str | Store, settings: Settings, clock: Clock | None = None, policy: Policy | None = None) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.policy: Policy = policy or EffectPolicy()
+        self.store: Store = open_store(store, self.clock, durable=settings.durable) if isinstance(store, str) else store
+        self.live: Live = open_live(store if isinstance(store, str) else "memory:", self.clock)
+        self.owner = new_owner()
+
+
+def assemble(store: str | Store, settings: Settings | None, clock: Clock | None, policy: Policy | None) -> Parts:
+    """The parts for a store; settings come from the environment when none are given."""
+    return Parts(store, settings or Settings.from_env(), clock, policy)
+
+
+def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
+    """An agent made ready to run.
+
+    Raises ConfigurationError for what cannot work: an unknown provider, a missing key, two tools of one name, a type with
+    no schema, a cost limit without a price.
+    """
+    settings = parts.settings
+    tools, toolsets = _tools(agent)
+    specs = tuple(tool.spec for tool in tools.values())
+    output = output_of(agent.output)
+    model = _model(agent, settings)
+    limits = agent.limits
+    schema = output.schema
+    digest = canonical.digest(
+        agent.name,
+        agent.version,
+        model.name,
+        agent.instructions if isinstance(agent.instructions, str) else agent.instructions.__qualname__,
+        *[canonical.dumps([spec.name, spec.description, spec.input_schema, spec.effect]) for spec in specs],
+        canonical.dumps(schema.schema) if schema else "text",
+    )[:16]
+    plan = Plan(
+        agent=agent.name,
+        digest=digest,
+        model=model,
+        tools=tools,
+        specs=specs,
+        output=output,
+        policy=parts.policy,
+        instructions=agent.instructions,
+        limits=limits,
+        settings=agent.settings,
+        deps=agent.deps,
+        toolsets=toolsets,
+        price=price,
+        rules=_rules(settings),
+        concurrency=settings.agent_concurrency,
+        context_budget=settings.context_budget,
+    )
+    check_price(plan, limits)
+    return plan
+
+
+def check_price(plan: Plan, limits: Limits | None) -> None:
+    """Raises UnknownPrice for a cost limit that cannot be kept."""
+    if limits is not None and limits.cost is not None and not has_price(plan.model.name):
+        raise UnknownPrice(
+            f"agent {plan.agent!r} has a cost limit, but the price of {plan.model.name} is unknown; limit tokens instead: Limits(tokens=…)"
+        )
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        model_tries=settings.model_tries,
+        answer_tries=settings.answer_tries,
+        parallel=settings.parallel,
+        backoff=settings.backoff,
+        backoff_cap=settings.backoff_cap,
+        tool_timeout=settings.tool_timeout,
+        result_cap=settings.result_cap,
+    )
+
+
+def _model(agent: Agent[Any, Any], settings: Settings) -> Model:
+    choice = agent.model
+    if choice is None:
+        return model_from(settings.model) if settings.model else default_model()
+    if isinstance(choice, str):
+        return model_from(choice)
+    if isinstance(choice, Model):
+        return choice
+    if len(choice) == 1:
+        return model_from(choice[0]) if isinstance(choice[0], str) else choice[0]
+    raise ConfigurationError(f"agent {agent.name!r}: a list of models to fall back on is not supported yet; name one model")
+
+
+def _tools(agent: Agent[Any, Any]) -> tuple[dict[str, Tool], tuple[Toolset, ...]]:
+    """The agent's tools by name, and the toolsets to open."""
+    tools: dict[str, Tool] = {}
+    toolsets: list[Toolset] = []
+    for tool in _flat(agent.tools, toolsets.append):
+        if tool.name in tools:
+            raise DuplicateTool(
+                f"agent {agent.name!r} has two tools named {tool.name!r}; rename one: @tool(name=…), or prefix its toolset"
+            )
+        tools[tool.name] = tool
+    return tools, tuple(toolsets)
+
+
+def _flat(choices: Iterable[ToolChoice], found: Callable[[Toolset], None]) -> Iterable[Tool]:
+    for choice in choices:
+        if isinstance(choice, Toolset):
+            found(choice)
+            yield from choice.tools()
+        elif isinstance(choice, Tool):
+            yield choice
+        elif callable(choice):
+            yield as_tool(choice)
+        else:
+            raise ConfigurationError(f"{choice!r} is not a tool: give a function, a @tool, or a toolset")
