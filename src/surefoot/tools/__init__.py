@@ -1,0 +1,1 @@
+"""Tools: functions as tools, their schemas, sets of them, and structured answers."""

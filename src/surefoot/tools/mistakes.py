@@ -1,0 +1,110 @@
+"""What a model did wrong, in words it can act on: where, what was expected, what it gave.
+
+`explain` turns pydantic's errors into such a text; `difference` finds where two JSON values part.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from surefoot.tools.repair import quoted
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails, ValidationError
+
+__all__ = ["difference", "explain", "nearest", "path_text", "printable"]
+
+_MOST = 8
+_SHOWN = 60
+
+
+def explain(error: ValidationError, value: Any, known: Sequence[str]) -> str:
+    """The errors of one validation, a clause for each place; ``value`` is what was read, ``known`` its valid keys."""
+    told: dict[str, list[str]] = {}
+    for item in error.errors(include_url=False):
+        where, what = _clause(item, value, known)
+        clauses = told.setdefault(where, [])
+        if what not in clauses:
+            clauses.append(what)
+    lines = [f"{where}: {' or '.join(what)}" if where else " or ".join(what) for where, what in told.items()]
+    if len(lines) > _MOST:
+        lines[_MOST:] = [f"and {len(lines) - _MOST} more"]
+    return printable("; ".join(lines))
+
+
+def difference(left: Any, right: Any, path: tuple[str | int, ...] = ()) -> str:
+    """Where two JSON values first differ, as a path; empty for the whole."""
+    if type(left) is type(right):
+        if isinstance(left, dict) and left.keys() == right.keys():
+            pairs: Iterable[tuple[Any, Any, Any]] = ((key, left[key], right[key]) for key in left)
+        elif isinstance(left, list) and len(left) == len(right):
+            pairs = ((index, *both) for index, both in enumerate(zip(left, right, strict=True)))
+        else:
+            return path_text(path)
+        for key, one, other in pairs:
+            if repr(one) != repr(other):
+                return difference(one, other, (*path, key))
+    return path_text(path)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)``, or nothing when no known name is near."""
+    found = difflib.get_close_matches(name.lower(), {item.lower(): item for item in known}, n=1, cutoff=0.6)
+    match = next((item for item in known if found and item.lower() == found[0]), None)
+    return f"; did you mean {quoted(match)}?" if match else ""
+
+
+def path_text(path: Iterable[str | int]) -> str:
+    """A path as people write it: ``lines[2].price``."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def printable(text: str) -> str:
+    """Text that is valid UTF-8: lone surrogates are written out."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _clause(item: ErrorDetails, value: Any, known: Sequence[str]) -> tuple[str, str]:
+    path, found = _walk(item["loc"], value)
+    where = path_text(path)
+    match item["type"]:
+        case "missing":
+            return path_text((*path, str(item["loc"][-1]))), "is required, and missing"
+        case "extra_forbidden":
+            hint = nearest(str(item["loc"][-1]), known) if len(path) == 1 else ""
+            names = f"; known are {', '.join(known)}" if known and len(path) == 1 and not hint else ""
+            return where, f"is not a known name{hint}{names}"
+        case "value_error" | "assertion_error":
+            return where, item["msg"].partition(", ")[2] or item["msg"]
+        case "json_invalid":
+            return where, item["msg"].replace("Invalid JSON", "not valid JSON")
+        case _:
+            return where, f"{item['msg'].replace('Input should', 'should')}, got {_shown(found)}"
+
+
+def _walk(loc: Sequence[str | int], value: Any) -> tuple[tuple[str | int, ...], Any]:
+    """The part of a location that is a path in ``value``: pydantic mixes in the names of a union's members."""
+    path: list[str | int] = []
+    for part in loc:
+        inside = part in value if isinstance(value, dict) else isinstance(value, list) and part in range(len(value))
+        if inside:
+            value = value[part]
+            path.append(part)
+    return tuple(path), value
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = quoted(value) if isinstance(value, str) else json.dumps(value, default=str)
+    except (ValueError, RecursionError):
+        return "a value that cannot be shown"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
