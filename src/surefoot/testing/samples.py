@@ -182,10 +182,13 @@ def _matching(pattern: str) -> str:
     try:
         from re import _parser  # type: ignore[attr-defined]  # the standard library's own parser; it has no public name
 
-        pieces: list[str] = [_piece(op, value) for op, value in _parser.parse(pattern)]
-        return "".join(pieces)
+        return _all(_parser.parse(pattern))
     except (re.error, ImportError, TypeError, ValueError):
         return "a"
+
+
+def _all(items: Any) -> str:  # noqa: ANN401  the parser's own forms
+    return "".join([_piece(op, value) for op, value in items])
 
 
 def _piece(op: Any, value: Any) -> str:  # noqa: ANN401  the parser's own forms
@@ -199,12 +202,11 @@ def _piece(op: Any, value: Any) -> str:  # noqa: ANN401  the parser's own forms
         case "IN":
             return _member(value)
         case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
-            return "".join([_piece(*item) for item in value[2]]) * value[0]
+            return _all(value[2]) * int(value[0])
         case "SUBPATTERN" | "ATOMIC_GROUP":
-            inner = value[-1] if str(op) == "SUBPATTERN" else value
-            return "".join([_piece(*item) for item in inner])
+            return _all(value[-1] if str(op) == "SUBPATTERN" else value)
         case "BRANCH":
-            return "".join([_piece(*item) for item in value[1][0]])
+            return _all(value[1][0])
         case _:
             return ""
 

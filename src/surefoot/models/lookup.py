@@ -1,0 +1,119 @@
+"""Models by name: ``provider:model``, for the built-in providers and those of other packages.
+
+`Models` is an application's own lookup; models of one provider share connections there. `model_from` and
+`default_model` are for scripts that need one.
+
+Another package registers a provider as an entry point in the group ``surefoot.models``: its name is the provider's, its
+value a callable that takes the part after the colon (perhaps empty) and returns a `Model`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+
+from surefoot.core.errors import ConfigurationError, UnknownProvider
+from surefoot.core.ports import Model
+
+__all__ = ["GROUP", "Models", "default_model", "model_from"]
+
+#: The entry point group in which packages register providers.
+GROUP = "surefoot.models"
+#: The variable that names the model to use where none is named.
+VARIABLE = "SUREFOOT_MODEL"
+
+_Make = Callable[[str], Model]
+
+
+def _openai(environ: Mapping[str, str]) -> _Make:
+    from surefoot.models.openai import provider
+
+    return provider(environ)
+
+
+#: Built-in providers: what makes models of one, given the environment.
+_BUILT_IN: Mapping[str, Callable[[Mapping[str, str]], _Make]] = {"openai": _openai}
+#: Whose key, where it is set, decides when no model is named; earlier ones win.
+_KEYS: tuple[tuple[str, str], ...] = (("OPENAI_API_KEY", "openai"),)
+
+
+class Models:
+    """Looks models up by name and keeps them, so that one name is one model and one provider one connection pool.
+
+    Args:
+        environ: where keys and ``SUREFOOT_MODEL`` are read; by default the process's environment.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._makers: dict[str, _Make] = {}
+        self._models: dict[str, Model] = {}
+
+    def model(self, name: str) -> Model:
+        """The model of a name, ``provider:model``; after ``provider`` alone, the provider's default.
+
+        Raises:
+            UnknownProvider: no such provider is built in or installed.
+            MissingKey: the provider's key is not set.
+            MissingExtra: the provider's package is not installed.
+        """
+        name = name.strip()
+        if name not in self._models:
+            provider, _, model = name.partition(":")
+            self._models[name] = self._maker(provider, name)(model)
+        return self._models[name]
+
+    def default(self) -> Model:
+        """The model to use where none is named: SUREFOOT_MODEL, else a provider whose key is set.
+
+        Raises:
+            ConfigurationError: neither is set; and what `model` raises.
+        """
+        named = self._environ.get(VARIABLE, "").strip()
+        if named:
+            return self.model(named)
+        for key, provider in _KEYS:
+            if self._environ.get(key, "").strip():
+                return self.model(provider)
+        keys = " or ".join([key for key, _ in _KEYS])
+        raise ConfigurationError(
+            f"no model is named: give the agent one (Agent(…, model='provider:name')), set {VARIABLE}, or set {keys}"
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections of every model that has any."""
+        for model in self._models.values():
+            close = getattr(model, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _maker(self, provider: str, name: str) -> _Make:
+        if provider not in self._makers:
+            if provider in _BUILT_IN:
+                self._makers[provider] = _BUILT_IN[provider](self._environ)
+            else:
+                self._makers[provider] = _installed(provider, name)
+        return self._makers[provider]
+
+
+def model_from(name: str, environ: Mapping[str, str] | None = None) -> Model:
+    """The model of a name, ``provider:model``. Raises what `Models.model` raises."""
+    return Models(environ).model(name)
+
+
+def default_model(environ: Mapping[str, str] | None = None) -> Model:
+    """The model to use where none is named. Raises what `Models.default` raises."""
+    return Models(environ).default()
+
+
+def _installed(provider: str, name: str) -> _Make:
+    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if provider in found:
+        make: _Make = found[provider].load()
+        return make
+    known = sorted({*_BUILT_IN, *found})
+    near = get_close_matches(provider, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "a model is named 'provider:model'"
+    raise UnknownProvider(f"no provider {provider!r} (model {name!r}): known are {', '.join(known)}; {hint}")

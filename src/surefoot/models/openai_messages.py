@@ -1,0 +1,167 @@
+"""Conversations as OpenAI's protocols need them: every call has one result, every id is usable and used once.
+
+`turns` goes through our messages once and gives a list of `Turn`, which `openai_chat` and `openai_responses` then write
+in their own form. Bytes of images and files are read here, through the request's ``load``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from surefoot.core import canonical
+from surefoot.core.errors import ModelError
+from surefoot.core.messages import File, Image, Message, Part, Text, ToolCall, ToolResult
+from surefoot.core.model import ModelRequest, ProposedCall
+
+__all__ = ["Turn", "arguments_text", "content_of", "proposed", "sent_arguments", "turns"]
+
+#: The longest id of a call that the protocols take.
+_LONGEST_ID = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message, its ``calls`` and ``results`` paired with their ids on the wire.
+
+    ``current`` marks what came after the last user message.
+    """
+
+    role: str
+    parts: tuple[Part, ...] = ()
+    calls: tuple[tuple[str, ToolCall], ...] = ()
+    results: tuple[tuple[str, ToolResult], ...] = ()
+    current: bool = False
+
+
+class _Walk:
+    """Pairs calls and results.
+
+    Our call ids repeat from run to run of a session, and a provider's may be missing, too long or used twice. The wire
+    wants each once, so ids are given in order, and results find theirs by the latest call of that name.
+    """
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self.taken: set[str] = set()
+        self.latest: dict[str, str] = {}
+        self.open: dict[str, ToolCall] = {}
+        self.count = 0
+
+    def assistant(self, message: Message, *, current: bool) -> None:
+        calls = tuple([(self.named(part), part) for part in message.parts if type(part) is ToolCall])
+        parts = tuple([part for part in message.parts if type(part) is not ToolCall])
+        if parts or calls:
+            self.turns.append(Turn("assistant", parts, calls, current=current))
+
+    def named(self, call: ToolCall) -> str:
+        self.count += 1
+        wire = call.provider_id
+        if not wire or wire in self.taken or len(wire) > _LONGEST_ID:
+            wire = f"call_{self.count}"
+        while wire in self.taken:
+            wire += "_"
+        self.taken.add(wire)
+        self.latest[call.id] = wire
+        self.open[wire] = call
+        return wire
+
+    def results(self, message: Message, *, current: bool) -> None:
+        paired: list[tuple[str, ToolResult]] = []
+        stray: list[Part] = []
+        for part in message.parts:
+            if type(part) is not ToolResult:
+                stray.append(part)
+                continue
+            wire = self.latest.get(part.call, "")
+            if self.open.pop(wire, None) is not None:
+                paired.append((wire, part))
+            else:  # its call was left out when the conversation was shortened
+                stray += (Text(f"[result of {part.name}] {part.text}"), *part.parts)
+        if paired:
+            self.turns.append(Turn("tool", results=tuple(paired), current=current))
+        if stray:
+            self.turns.append(Turn("user", tuple(stray), current=current))
+
+    def settle(self) -> None:
+        """Calls that nobody answered get an answer: the protocols refuse a conversation without."""
+        lost = [(wire, ToolResult(call.id, call.name, "[no result]", error=True)) for wire, call in self.open.items()]
+        self.open.clear()
+        if lost:
+            self.turns.append(Turn("tool", results=tuple(lost)))
+
+
+def turns(messages: Sequence[Message]) -> list[Turn]:
+    """The conversation, paired and complete."""
+    walk = _Walk()
+    last = max((index for index, message in enumerate(messages) if message.role == "user"), default=-1)
+    for index, message in enumerate(messages):
+        current = index > last
+        if message.role == "tool":
+            walk.results(message, current=current)
+            continue
+        walk.settle()
+        if message.role == "assistant":
+            walk.assistant(message, current=current)
+        elif message.parts:
+            walk.turns.append(Turn("user", message.parts, current=current))
+    walk.settle()
+    return walk.turns
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An image or a file, ready to send: as ``url`` (also a data URL), with its bytes when there are any."""
+
+    url: str
+    data: bytes | None = None
+
+    @property
+    def base64(self) -> str:
+        """The bytes as base64 text."""
+        return base64.b64encode(self.data or b"").decode()
+
+
+async def content_of(part: Image | File, request: ModelRequest) -> Content:
+    """The content of an image or a file. Raises ModelError when its bytes cannot be had."""
+    if part.url:
+        return Content(part.url)
+    data = part.data
+    if not data and part.blob:
+        if request.load is None:
+            raise ModelError(
+                "invalid_request", f"the bytes of blob {part.blob[:16]} are not at hand: no blob store was given"
+            )
+        try:
+            data = await request.load(part.blob)
+        except KeyError:
+            raise ModelError(
+                "invalid_request", f"blob {part.blob[:16]} is gone; start the run anew with the file"
+            ) from None
+    return Content(f"data:{part.media_type};base64,{base64.b64encode(data).decode()}", data)
+
+
+def sent_arguments(call: ToolCall) -> str:
+    """A call's arguments as a JSON object's text: servers parse what they are sent, and a model's may be broken."""
+    if not call.invalid:
+        return call.arguments
+    try:
+        if isinstance(json.loads(call.arguments), dict):
+            return call.arguments
+    except (ValueError, RecursionError):
+        pass
+    return json.dumps({"invalid_json": call.arguments})
+
+
+def arguments_text(value: object) -> str:
+    """Arguments as text: some servers send an object instead, or nothing."""
+    if isinstance(value, str):
+        return value if value.strip() else "{}"
+    return "{}" if value is None else canonical.dumps(value)
+
+
+def proposed(name: object, arguments: object, provider_id: object) -> ProposedCall:
+    """A call as a server wrote it, with missing fields empty."""
+    return ProposedCall(str(name or ""), arguments_text(arguments), provider_id if isinstance(provider_id, str) else "")
