@@ -190,9 +190,7 @@ class App:
         worker = await self._working()
         run_id = await self._id(run)
         row = await self._parts.store.get(run_id)
-        changed = asyncio.Event()
-        stop = self._parts.store.on_commit(lambda stream, outside: changed.set() if stream == run_id else None)
-        try:
+        with worker.changes(run_id) as changed:
             while True:
                 changed.clear()
                 state = await asyncio.shield(worker.kick(run_id, row.agent))
@@ -201,13 +199,7 @@ class App:
                     seen = await self._seen(state)
                     if seen.waiting or seen.ended:
                         return seen
-                try:
-                    async with asyncio.timeout(self._parts.settings.poll):
-                        await changed.wait()
-                except TimeoutError:
-                    pass
-        finally:
-            stop()
+                await _soon(changed, self._parts.settings.poll)
 
     async def get(self, run: Run[Out] | str) -> Run[Out]:
         """A run as it stands, by its id or by the id its caller gave it. Raises RunNotFound."""
@@ -403,3 +395,12 @@ class App:
             if state.status == "waiting":
                 raise Suspended(row.id)
             await asyncio.sleep(0.05)
+
+
+async def _soon(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, but not for ever: another process may act without a word."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

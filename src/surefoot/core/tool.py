@@ -18,6 +18,8 @@ __all__ = ["Done", "Effect", "NotDone", "ToolContext", "ToolOutput", "ToolSpec"]
 #: What running a tool does to the world; see ``docs/reference/effects.md``.
 Effect = Literal["read", "idempotent", "reconcilable", "unsafe"]
 
+_log = logging.getLogger("surefoot.tool")
+
 Deps = TypeVar("Deps", default=Any)
 
 
@@ -89,11 +91,14 @@ class ToolContext(Generic[Deps]):
     user: str = ""
     tenant: str = ""
     trace_id: str = ""
-    log: logging.LoggerAdapter[logging.Logger] | logging.Logger = field(
-        default_factory=lambda: logging.getLogger("surefoot.tool")
-    )
     report: Callable[[str, str, Mapping[str, Any]], None] = field(default=lambda kind, text, data: None, repr=False)
     runs: Callable[..., Awaitable[Any]] | None = field(default=None, repr=False)
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger whose records say which run and call they belong to."""
+        extra = {"run": self.run_id, "call": self.call_id, "session": self.session, "trace_id": self.trace_id}
+        return logging.LoggerAdapter(_log, extra)
 
     def progress(self, note: str, **data: Any) -> None:  # noqa: ANN401  any JSON value
         """Record how far the tool is; anyone who follows the run sees it. Safe from any thread."""

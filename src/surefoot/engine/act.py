@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from surefoot.core import events as ev
 from surefoot.core.errors import InvalidArguments, ModelError
 from surefoot.core.messages import Part, ToolCall
@@ -11,6 +9,7 @@ from surefoot.core.model import ModelReply, ModelRequest
 from surefoot.core.ports import Judged
 from surefoot.core.state import Call
 from surefoot.core.values import Failure, Verdict
+from surefoot.engine.bodies import Interrupted
 from surefoot.engine.calls import time_left
 from surefoot.engine.context import fit, view
 from surefoot.engine.decide import request_id
@@ -40,16 +39,13 @@ async def ask(work: Work, attempt: int) -> None:
     began = work.clock.monotonic()
     timeout = min(time_left(work), plan.settings.timeout or 600.0)
     try:
-        with work.body():
-            async with asyncio.timeout(timeout):
-                reply = await plan.model.request(request, work.emit)
-    except asyncio.CancelledError:
-        if not work.took_interrupt():
-            raise
+        with work.bodies.limit(timeout) as body:
+            reply = await plan.model.request(request, work.emit)
+    except Interrupted:
         await work.ledger.refresh()
         return
     except TimeoutError as error:
-        failure = error if isinstance(error, ModelError) else ModelError("timeout", f"no answer within {timeout:g} s")
+        failure = ModelError("timeout", f"no answer within {timeout:g} s" if body.expired else text_of_error(error))
         event = model_failed(state, failure, plan.rules, work.clock.now(), work.clock.jitter())
     except Exception as error:  # noqa: BLE001  whatever a model raises is recorded, and tried again or shown
         event = model_failed(state, error, plan.rules, work.clock.now(), work.clock.jitter())

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -17,6 +15,7 @@ from surefoot.core.ports import Tool
 from surefoot.core.state import Call
 from surefoot.core.tool import Done, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Failure, Limits, Spent
+from surefoot.engine.bodies import Interrupted
 from surefoot.engine.decide import limit_of, request_id
 from surefoot.engine.outcomes import Attempt, failed, text_of_error, unknown
 from surefoot.engine.plan import call_digest
@@ -24,21 +23,20 @@ from surefoot.engine.work import Suspended, Work
 
 __all__ = ["perform", "probe"]
 
-_log = logging.getLogger("surefoot.tool")
-
 
 async def perform(work: Work, calls: tuple[Call, ...]) -> None:
     """Start calls and see them through. When somebody wrote meanwhile, or an approval no longer fits, nothing starts."""
     intents: list[ev.Event] = []
     for call in calls:
         spec = work.plan.tools[call.name].spec
-        digest = call_digest(work.state.agent, spec, call.arguments)
-        if call.status == "approved":
-            if digest != call.digest:
-                await work.ledger.intend(_ask_again(work, call, spec, digest))
-                return
-            intents.append(ev.ApprovalConsumed(call.request, call.id, digest))
-        call.digest = digest
+        if not spec.repeatable or call.status == "approved":
+            digest = call_digest(work.state.agent, spec, call.arguments)
+            if call.status == "approved":
+                if digest != call.digest:
+                    await work.ledger.intend(_ask_again(work, call, spec, digest))
+                    return
+                intents.append(ev.ApprovalConsumed(call.request, call.id, digest))
+            call.digest = digest
         intents.append(ev.ToolStarted(call.id, call.name, call.arguments, spec.effect, call.attempt + 1))
     barrier = any(work.plan.tools[call.name].spec.effect != "read" for call in calls)
     if not await work.ledger.intend(*intents, barrier=barrier):
@@ -79,22 +77,16 @@ async def _attempt(work: Work, call: Call) -> ev.Event:
     context, reports = _context(work, call, attempt, seconds)
     error: BaseException | None = None
     try:
-        with work.body():
-            async with asyncio.timeout(seconds) as scope:
-                output = await tool.call(call.arguments, context)
+        with work.bodies.limit(seconds) as body:
+            output = await tool.call(call.arguments, context)
     except Suspended as suspended:
         return ev.ToolProgressed(call.id, "waits for other runs", {}, suspended.runs)
-    except asyncio.CancelledError:
-        if not work.took_interrupt():
-            raise
-        error = asyncio.CancelledError()
     except (Exception, SystemExit) as raised:  # noqa: BLE001  whatever a tool raises is an observation
-        attempt.timed_out = isinstance(raised, TimeoutError) and scope.expired()
+        attempt.timed_out = body.expired
         error = raised
     attempt.duration = int((work.clock.monotonic() - began) * 1e6)
     attempt.now = work.clock.now()
-    if reports is not None:
-        await reports.done()
+    await reports.done()
     if error is None:
         return await _returned(work, attempt, output)
     return await _failed(work, attempt, error)
@@ -141,7 +133,7 @@ def _within(own: Limits | None, outer: Limits | None) -> Limits | None:
 
 async def _failed(work: Work, attempt: Attempt, error: BaseException) -> ev.Event:
     call, spec = attempt.call, attempt.spec
-    if isinstance(error, asyncio.CancelledError):
+    if isinstance(error, Interrupted):
         if spec.repeatable:
             return ev.ToolFailed(call.id, Failure("cancelled", "the run was cancelled"), call.attempt, 0, attempt.duration)
         return unknown(attempt, "the run was cancelled while it ran")
@@ -155,7 +147,7 @@ async def _probed(work: Work, attempt: Attempt, reason: str) -> ev.Event:
     """Ask a reconcilable tool whether the call happened; only its word settles it."""
     call = attempt.call
     try:
-        async with asyncio.timeout(_seconds(work, attempt.spec)):
+        with work.bodies.limit(_seconds(work, attempt.spec)):
             found = await work.plan.tools[call.name].probe(f"{work.state.id}:{call.id}")
     except Exception as error:  # noqa: BLE001  a probe that fails leaves the outcome unknown
         return unknown(attempt, f"{reason}; the probe failed: {text_of_error(error)}")
@@ -196,9 +188,8 @@ async def stored(work: Work, parts: tuple[Text | Image | File, ...]) -> tuple[Te
     return tuple(result)
 
 
-def _context(work: Work, call: Call, attempt: Attempt, seconds: float) -> tuple[ToolContext[Any], _Reports | None]:
+def _context(work: Work, call: Call, attempt: Attempt, seconds: float) -> tuple[ToolContext[Any], _Reports]:
     deadline = None if seconds == float("inf") else work.clock.now() / 1e6 + seconds
-    context = work.context(call.id, attempt=call.attempt, deadline=deadline)
     reports = _Reports(work, call.id)
     children = work.children
 
@@ -214,14 +205,8 @@ def _context(work: Work, call: Call, attempt: Attempt, seconds: float) -> tuple[
     def spend(more: Spent) -> None:
         attempt.spent = (attempt.spent or Spent()) + more
 
-    return replace(context, report=reports, runs=run, log=_Logger(_log, context)), reports
-
-
-class _Logger(logging.LoggerAdapter[logging.Logger]):
-    """A logger whose records say which run and call they belong to."""
-
-    def __init__(self, logger: logging.Logger, context: ToolContext[Any]) -> None:
-        super().__init__(logger, {"run": context.run_id, "call": context.call_id, "trace_id": context.trace_id})
+    context = work.context(call.id, attempt=call.attempt, deadline=deadline, report=reports, runs=run)
+    return context, reports
 
 
 class _Reports:

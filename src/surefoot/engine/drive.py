@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from surefoot.core import events as ev
 from surefoot.engine import decide as d
 from surefoot.engine.act import answer, ask, judge
+from surefoot.engine.bodies import Interrupted
 from surefoot.engine.calls import perform, probe
 from surefoot.engine.work import Work
 
@@ -44,11 +43,9 @@ async def _wait(work: Work, until: int) -> None:
     """Hold the run until a time that is near."""
     await work.ledger.flush_held()
     try:
-        with work.body():
+        with work.bodies.limit(float("inf")):
             await work.clock.sleep(max(0.0, (until - work.clock.now()) / 1e6))
-    except asyncio.CancelledError:
-        if not work.took_interrupt():
-            raise
+    except Interrupted:
         await work.ledger.refresh()
 
 

@@ -46,8 +46,9 @@ class Ledger:
 
     async def flush_held(self) -> None:
         """Write what is held back."""
-        async with self._lock:
-            await self._flush()
+        if self._held:
+            async with self._lock:
+                await self._flush()
 
     async def intend(self, *events: ev.Event, barrier: bool = False) -> bool:
         """Write what is held back and intents. False: somebody wrote meanwhile; the state is fresh, decide anew."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +12,7 @@ from surefoot.core.ports import Blobs, Clock, Live
 from surefoot.core.state import State
 from surefoot.core.tool import ToolContext
 from surefoot.core.values import Spent
+from surefoot.engine.bodies import Bodies
 from surefoot.engine.context import Meter
 from surefoot.engine.ledger import Ledger
 from surefoot.engine.plan import Plan
@@ -34,6 +33,13 @@ class Suspended(BaseException):  # noqa: N818  not an error: the body stops clea
 Children = Callable[[ToolContext[Any], Any, Any, dict[str, Any], Callable[[Spent], None]], Awaitable[Any]]
 
 
+Report = Callable[[str, str, Mapping[str, Any]], None]
+
+
+def _silent(kind: str, text: str, data: Mapping[str, Any]) -> None:
+    """Nobody is told: what is reported outside a call has no place in the journal."""
+
+
 @dataclass(slots=True)
 class Work:
     """One claimed run, its plan, and what the plan's tools may use. ``instructions`` is rendered once a claim."""
@@ -52,41 +58,26 @@ class Work:
     tools_digest: str = ""
     history_tokens: int = 0
     meter: Meter = field(default_factory=Meter)
-    bodies: set[asyncio.Task[Any]] = field(default_factory=set)
-    interrupted: bool = False
+    bodies: Bodies = field(default_factory=Bodies)
 
     @property
     def state(self) -> State:
         """The run as it stands, held outcomes included."""
         return self.ledger.state
 
-    @contextmanager
-    def body(self) -> Iterator[None]:
-        """Around what may be cut short: a model's request, a tool's body, a wait. Never around a write."""
-        task = asyncio.current_task()
-        assert task is not None  # the loop runs in a task
-        self.bodies.add(task)
-        try:
-            yield
-        finally:
-            self.bodies.discard(task)
-
-    def interrupt(self) -> None:
-        """Cut short what the run is doing, because somebody outside wants it to stop."""
-        self.interrupted = True
-        for task in self.bodies:
-            task.cancel()
-
-    def took_interrupt(self) -> bool:
-        """Whether the cancellation being handled was an `interrupt`, and not the worker's own end; clears the task's mark."""
-        task = asyncio.current_task()
-        return self.interrupted and task is not None and task.uncancel() == 0
-
     def emit(self, delta: Delta) -> None:
         """Pass a piece of an answer to whoever watches."""
         self.live.publish(self.ledger.run, delta)
 
-    def context(self, call_id: str = "", *, attempt: int = 1, deadline: float | None = None) -> ToolContext[Any]:
+    def context(
+        self,
+        call_id: str = "",
+        *,
+        attempt: int = 1,
+        deadline: float | None = None,
+        report: Report = _silent,
+        runs: Callable[..., Awaitable[Any]] | None = None,
+    ) -> ToolContext[Any]:
         """What a tool, or a function that renders instructions, is given."""
         state = self.state
         started = state.started
@@ -105,4 +96,6 @@ class Work:
             user=started.user,
             tenant=started.tenant,
             trace_id=started.trace_id,
+            report=report,
+            runs=runs,
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,7 @@ class Worker:
         self._works: dict[str, Work] = {}
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._agent_slots: dict[str, asyncio.Semaphore] = {}
+        self._waiters: dict[str, set[asyncio.Event]] = {}
         self._stirred = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._stop_listening: Callable[[], None] | None = None
@@ -108,6 +109,18 @@ class Worker:
         """Work on a run now, if it is to be had, and report to nobody."""
         task = self.kick(run, agent)
         task.add_done_callback(_seen)
+
+    @contextmanager
+    def changes(self, run: str) -> Iterator[asyncio.Event]:
+        """An event that is set at every commit to a run."""
+        waiter = asyncio.Event()
+        self._waiters.setdefault(run, set()).add(waiter)
+        try:
+            yield waiter
+        finally:
+            self._waiters[run].discard(waiter)
+            if not self._waiters[run]:
+                del self._waiters[run]
 
     def _finished(self, run: str, task: asyncio.Task[State | None]) -> None:
         self._tasks.pop(run, None)
@@ -181,6 +194,7 @@ class Worker:
             _log.warning("%s", fenced)
             return None
         finally:
+            work.bodies.close()
             del self._works[claim.run]
             if work.state.status == "running":
                 await self._let_go(claim)
@@ -251,6 +265,8 @@ class Worker:
 
     def _committed(self, stream: str, outside: bool) -> None:
         """Somebody wrote: a run in work may have been cancelled, another may have become due."""
+        for waiter in self._waiters.get(stream, ()):
+            waiter.set()
         if not outside:
             return
         work = self._works.get(stream)
@@ -264,7 +280,7 @@ class Worker:
         """Cut a run's work short when it is to be cancelled."""
         fresh = await self._store.read(run, work.state.seq)
         if any(isinstance(record.event, ev.RunCancelRequested) for record in fresh):
-            work.interrupt()
+            work.bodies.interrupt()
 
     async def _renew(self) -> None:
         while True:

@@ -1,0 +1,111 @@
+"""What may be cut short, and when: models' requests, tools' bodies, waits.
+
+A timer for every call would cost more than the rest of the loop, and hardly ever fires. Here one timer a run is armed for
+the earliest end that was ever asked for and not yet reached; when it fires early, it is armed anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Any, Self
+
+__all__ = ["Bodies", "Body", "Interrupted"]
+
+
+class Interrupted(Exception):  # noqa: N818  not an error: somebody outside wants the run to stop
+    """Raised out of a `Body` that `Bodies.interrupt` cut short."""
+
+
+class Bodies:
+    """The stretches of one run's work that may be cut short."""
+
+    def __init__(self) -> None:
+        self._open: set[Body] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self.interrupted = False
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to cut short."""
+        return bool(self._open)
+
+    def limit(self, seconds: float) -> Body:
+        """A stretch of at most so many seconds (``inf``: no limit), as a context manager.
+
+        Raises TimeoutError out of it when time is up, Interrupted when the run is to stop, and lets every other
+        cancellation pass.
+        """
+        return Body(self, seconds)
+
+    def interrupt(self) -> None:
+        """Cut everything short."""
+        self.interrupted = True
+        for body in self._open:
+            body.cut("interrupted")
+
+    def enter(self, body: Body, loop: asyncio.AbstractEventLoop) -> None:
+        """Watch a stretch."""
+        self._open.add(body)
+        if body.until != float("inf") and (self._timer is None or body.until < self._timer.when()):
+            self._arm(loop, body.until)
+
+    def leave(self, body: Body) -> None:
+        """Watch it no more."""
+        self._open.discard(body)
+
+    def close(self) -> None:
+        """Forget the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
+        self.close()
+        self._timer = loop.call_at(when, self._expire, loop)
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        for body in self._open:
+            if body.until <= now:
+                body.cut("expired")
+        later = [body.until for body in self._open if now < body.until < float("inf")]
+        if later:
+            self._arm(loop, min(later))
+
+
+class Body:
+    """One stretch of work, in one task."""
+
+    __slots__ = ("_bodies", "_task", "_why", "until")
+
+    def __init__(self, bodies: Bodies, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._bodies = bodies
+        self._why = ""
+        self.until = loop.time() + seconds
+        task = asyncio.current_task(loop)
+        assert task is not None  # the loop runs in a task
+        self._task: asyncio.Task[Any] = task
+
+    @property
+    def expired(self) -> bool:
+        """Whether its time was up."""
+        return self._why == "expired"
+
+    def cut(self, why: str) -> None:
+        """End it: its task is cancelled, once."""
+        if not self._why:
+            self._why = why
+            self._task.cancel()
+
+    def __enter__(self) -> Self:
+        self._bodies.enter(self, self._task.get_loop())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bodies.leave(self)
+        if self._why and self._task.uncancel() == 0 and kind is not None and issubclass(kind, asyncio.CancelledError):
+            if self._why == "expired":
+                raise TimeoutError from error
+            raise Interrupted from error
