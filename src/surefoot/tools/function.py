@@ -99,7 +99,7 @@ class FunctionTool(Generic[P, R]):
         """The canonical text of a model's arguments, defaults filled in. Raises InvalidArguments."""
         form = self._ready().form
         try:
-            value, text = read_json(arguments)
+            value, text = read_json(arguments) if arguments.strip() else ({}, "{}")
             if type(value) is not dict:
                 value, text = self._object(value)
             return form.canonical(text, value)

@@ -78,7 +78,7 @@ def _clause(item: ErrorDetails, value: Any, known: Sequence[str]) -> tuple[str, 
     where = path_text(path)
     match item["type"]:
         case "missing":
-            return path_text((*path, str(item["loc"][-1]))), "is required, and missing"
+            return path_text((*path, str(item["loc"][-1]))), "missing, and required"
         case "extra_forbidden":
             hint = nearest(str(item["loc"][-1]), known) if len(path) == 1 else ""
             names = f"; known are {', '.join(known)}" if known and len(path) == 1 and not hint else ""

@@ -130,7 +130,10 @@ class _Schemas(GenerateJsonSchema):
 
 def _form(kind: Any, namespace: Mapping[str, Any], mode: JsonSchemaMode = "validation") -> Form:
     adapter = _adapter(kind, namespace)
-    return Form(adapter, tidy(adapter.json_schema(mode=mode, schema_generator=_Schemas)))
+    schema = adapter.json_schema(mode=mode, schema_generator=_Schemas)
+    if '"writeOnly": true' in json.dumps(schema, default=str):
+        raise TypeError("a secret must not come from a model: take it from the context's dependencies or a closure")
+    return Form(adapter, tidy(schema))
 
 
 def _adapter(kind: Any, namespace: Mapping[str, Any]) -> TypeAdapter[Any]:
@@ -170,10 +173,14 @@ def _field(parameter: Parameter, docs: Docs) -> Any:
         metadata.append(parameter.default)
     elif parameter.default is not EMPTY:
         metadata.append(Field(default=parameter.default))
+    infos = [item for item in metadata if isinstance(item, FieldInfo)]
+    for alias in [info.validation_alias for info in infos if info.validation_alias is not None]:
+        if not isinstance(alias, str):
+            raise TypeError("an argument has one name: give one alias, as text")
+        metadata.append(Field(serialization_alias=alias))
     if metadata:
         kind = Annotated[(kind, *metadata)]
-    optional = any(isinstance(item, FieldInfo) and not item.is_required() for item in metadata)
-    return NotRequired[kind] if optional else kind
+    return NotRequired[kind] if any(not info.is_required() for info in infos) else kind
 
 
 def _unpacked(kind: Any) -> dict[str, Any]:
@@ -182,7 +189,9 @@ def _unpacked(kind: Any) -> dict[str, Any]:
     for name, annotation in get_type_hints(kind, include_extras=True).items():
         origin: Any = get_origin(annotation)
         inner = get_args(annotation)[0] if origin is NotRequired or origin is Required else annotation
-        fields[name] = NotRequired[inner] if name in kind.__optional_keys__ else inner
+        # Where annotations are text, a TypedDict does not know which of its keys are optional.
+        optional = origin is NotRequired or (origin is not Required and name in kind.__optional_keys__)
+        fields[name] = NotRequired[inner] if optional else inner
     return fields
 
 
