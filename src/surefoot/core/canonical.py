@@ -13,11 +13,15 @@ from typing import Any, NoReturn
 __all__ = ["digest", "dumps", "loads"]
 
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 def dumps(value: Any) -> str:  # noqa: ANN401  any JSON value
     """The canonical text of a JSON value. Raises ValueError for what JSON or UTF-8 cannot say."""
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        text.encode()
+        text = _encode(value)
+        if not text.isascii():
+            text.encode()
     except UnicodeEncodeError:
         raise ValueError("text with a lone surrogate is not valid UTF-8") from None
     except RecursionError:

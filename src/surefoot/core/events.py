@@ -19,11 +19,11 @@ from surefoot.core.values import Failure, Limits, Spent, Verdict
 __all__ = ["APP_EVENTS", "RUN_EVENTS", "AppEvent", "Event", "Record", "tag_of"]
 
 
-class _Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+class _Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", omit_defaults=True):
     pass
 
 
-class RunStarted(_Event, frozen=True, tag="run.started"):
+class RunStarted(_Event, frozen=True, gc=False, tag="run.started"):
     """Somebody asked for a run. ``key`` is the caller's id, ``history`` an existing conversation to go on from."""
 
     agent: str
@@ -44,7 +44,7 @@ class RunStarted(_Event, frozen=True, tag="run.started"):
     history: tuple[Message, ...] = ()
 
 
-class RunClaimed(_Event, frozen=True, tag="run.claimed"):
+class RunClaimed(_Event, frozen=True, gc=False, tag="run.claimed"):
     """A worker took the run. ``session_head``, set by the first claim, is the journal position up to which the
     session's earlier runs belong to this run's prompt."""
 
@@ -53,14 +53,14 @@ class RunClaimed(_Event, frozen=True, tag="run.claimed"):
     session_head: int = 0
 
 
-class RunSuspended(_Event, frozen=True, tag="run.suspended"):
+class RunSuspended(_Event, frozen=True, gc=False, tag="run.suspended"):
     """The run waits and holds nothing: for the named requests, runs or ``timer``, or until ``wake_at``."""
 
     waiting_for: tuple[str, ...] = ()
     wake_at: int = 0
 
 
-class RunWarned(_Event, frozen=True, tag="run.warned"):
+class RunWarned(_Event, frozen=True, gc=False, tag="run.warned"):
     """Something a human may want to know, with figures; the run goes on."""
 
     kind: str
@@ -68,14 +68,14 @@ class RunWarned(_Event, frozen=True, tag="run.warned"):
     data: dict[str, Any] = {}
 
 
-class RunCancelRequested(_Event, frozen=True, tag="run.cancel_requested"):
+class RunCancelRequested(_Event, frozen=True, gc=False, tag="run.cancel_requested"):
     """Somebody wants the run to stop."""
 
     by: str = ""
     reason: str = ""
 
 
-class RunFinished(_Event, frozen=True, tag="run.finished"):
+class RunFinished(_Event, frozen=True, gc=False, tag="run.finished"):
     """The run ended with an answer: text, or canonical JSON when ``structured``."""
 
     output: str
@@ -83,7 +83,7 @@ class RunFinished(_Event, frozen=True, tag="run.finished"):
     spent: Spent = Spent()
 
 
-class RunFailed(_Event, frozen=True, tag="run.failed"):
+class RunFailed(_Event, frozen=True, gc=False, tag="run.failed"):
     """The run ended without an answer; ``text`` is what the model had said so far."""
 
     error: Failure
@@ -91,7 +91,7 @@ class RunFailed(_Event, frozen=True, tag="run.failed"):
     spent: Spent = Spent()
 
 
-class RunCancelled(_Event, frozen=True, tag="run.cancelled"):
+class RunCancelled(_Event, frozen=True, gc=False, tag="run.cancelled"):
     """The run ended because somebody wanted it to."""
 
     by: str = ""
@@ -99,21 +99,21 @@ class RunCancelled(_Event, frozen=True, tag="run.cancelled"):
     spent: Spent = Spent()
 
 
-class RunResumed(_Event, frozen=True, tag="run.resumed"):
+class RunResumed(_Event, frozen=True, gc=False, tag="run.resumed"):
     """Somebody wants a failed run to go on from where it stood."""
 
     by: str = ""
     limits: Limits | None = None
 
 
-class MessageReceived(_Event, frozen=True, tag="message.received"):
+class MessageReceived(_Event, frozen=True, gc=False, tag="message.received"):
     """Somebody said something to a run that had started."""
 
     parts: tuple[Text | Image | File, ...]
     by: str = ""
 
 
-class MemoryRecalled(_Event, frozen=True, tag="memory.recalled"):
+class MemoryRecalled(_Event, frozen=True, gc=False, tag="memory.recalled"):
     """What long-term memory gave the run: the entries, and the text as injected."""
 
     entries: tuple[str, ...]
@@ -122,7 +122,7 @@ class MemoryRecalled(_Event, frozen=True, tag="memory.recalled"):
     scores: tuple[float, ...] = ()
 
 
-class ContextCompacted(_Event, frozen=True, tag="context.compacted"):
+class ContextCompacted(_Event, frozen=True, gc=False, tag="context.compacted"):
     """The prompt was made to fit. Of the session's and the run's messages, the first ``dropped`` are left out, with
     ``summary`` in their place, and tool results in the first ``shortened`` are cut to their heads. The originals stay in
     the journal. ``how`` is shortened, dropped or summarised; ``before`` and ``after`` are estimated tokens."""
@@ -135,14 +135,14 @@ class ContextCompacted(_Event, frozen=True, tag="context.compacted"):
     summary: str = ""
 
 
-class HandedOff(_Event, frozen=True, tag="handed.off"):
+class HandedOff(_Event, frozen=True, gc=False, tag="handed.off"):
     """Another agent speaks from here on."""
 
     agent: str
     reason: str = ""
 
 
-class ModelRequested(_Event, frozen=True, tag="model.requested"):
+class ModelRequested(_Event, frozen=True, gc=False, tag="model.requested"):
     """A request leaves. ``instructions`` and ``tools`` are digests of blobs; left out when as in the request before."""
 
     step: int
@@ -153,7 +153,7 @@ class ModelRequested(_Event, frozen=True, tag="model.requested"):
     settings: dict[str, Any] = {}
 
 
-class ModelReplied(_Event, frozen=True, tag="model.replied"):
+class ModelReplied(_Event, frozen=True, gc=False, tag="model.replied"):
     """An answer came, whole. ``model`` is set when it is not the one that was asked."""
 
     step: int
@@ -167,7 +167,7 @@ class ModelReplied(_Event, frozen=True, tag="model.replied"):
     first_token: int = 0
 
 
-class ModelFailed(_Event, frozen=True, tag="model.failed"):
+class ModelFailed(_Event, frozen=True, gc=False, tag="model.failed"):
     """A request failed; another follows at ``retry_at``, or none when it is 0."""
 
     step: int
@@ -177,20 +177,20 @@ class ModelFailed(_Event, frozen=True, tag="model.failed"):
     duration: int = 0
 
 
-class OutputRejected(_Event, frozen=True, tag="output.rejected"):
+class OutputRejected(_Event, frozen=True, gc=False, tag="output.rejected"):
     """A final answer does not meet its schema, or is empty; the model reads why."""
 
     error: str
 
 
-class CallsJudged(_Event, frozen=True, tag="calls.judged"):
+class CallsJudged(_Event, frozen=True, gc=False, tag="calls.judged"):
     """A policy's verdict on each call of a step; left out when every verdict follows from the tools' effects alone."""
 
     verdicts: tuple[Verdict, ...]
     policy: str = ""
 
 
-class ToolDenied(_Event, frozen=True, tag="tool.denied"):
+class ToolDenied(_Event, frozen=True, gc=False, tag="tool.denied"):
     """The call will not run; the model reads ``reason``."""
 
     call: str
@@ -198,7 +198,7 @@ class ToolDenied(_Event, frozen=True, tag="tool.denied"):
     by: str = ""
 
 
-class ApprovalRequested(_Event, frozen=True, tag="approval.requested"):
+class ApprovalRequested(_Event, frozen=True, gc=False, tag="approval.requested"):
     """A human is asked. ``digest`` binds the answer to agent, tool, schema and arguments; ``expires_at`` 0 is never."""
 
     request: str
@@ -211,7 +211,7 @@ class ApprovalRequested(_Event, frozen=True, tag="approval.requested"):
     expires_at: int = 0
 
 
-class ApprovalVoted(_Event, frozen=True, tag="approval.voted"):
+class ApprovalVoted(_Event, frozen=True, gc=False, tag="approval.voted"):
     """One of several who must agree has spoken."""
 
     request: str
@@ -221,7 +221,7 @@ class ApprovalVoted(_Event, frozen=True, tag="approval.voted"):
     reason: str = ""
 
 
-class ApprovalDecided(_Event, frozen=True, tag="approval.decided"):
+class ApprovalDecided(_Event, frozen=True, gc=False, tag="approval.decided"):
     """A question is settled: ``approve``, ``deny``, ``answer``; for an unknown outcome ``done``, ``retry``, ``give_up``.
 
     ``how`` says how the decider was identified; ``arguments`` are an edit, ``result`` an answer in the tool's place.
@@ -237,13 +237,13 @@ class ApprovalDecided(_Event, frozen=True, tag="approval.decided"):
     digest: str = ""
 
 
-class ApprovalExpired(_Event, frozen=True, tag="approval.expired"):
+class ApprovalExpired(_Event, frozen=True, gc=False, tag="approval.expired"):
     """Nobody answered in time."""
 
     request: str
 
 
-class ApprovalConsumed(_Event, frozen=True, tag="approval.consumed"):
+class ApprovalConsumed(_Event, frozen=True, gc=False, tag="approval.consumed"):
     """An approval was used, once, in the same transaction as its ``tool.started``."""
 
     request: str
@@ -251,7 +251,7 @@ class ApprovalConsumed(_Event, frozen=True, tag="approval.consumed"):
     digest: str
 
 
-class ApprovalRevoked(_Event, frozen=True, tag="approval.revoked"):
+class ApprovalRevoked(_Event, frozen=True, gc=False, tag="approval.revoked"):
     """An approval that was not used yet is withdrawn."""
 
     request: str
@@ -259,7 +259,7 @@ class ApprovalRevoked(_Event, frozen=True, tag="approval.revoked"):
     reason: str = ""
 
 
-class ToolStarted(_Event, frozen=True, tag="tool.started"):
+class ToolStarted(_Event, frozen=True, gc=False, tag="tool.started"):
     """A call is about to run. The idempotency key of every attempt is ``{run}:{call}``."""
 
     call: str
@@ -269,7 +269,7 @@ class ToolStarted(_Event, frozen=True, tag="tool.started"):
     attempt: int = 1
 
 
-class ToolProgressed(_Event, frozen=True, tag="tool.progressed"):
+class ToolProgressed(_Event, frozen=True, gc=False, tag="tool.progressed"):
     """A tool says how far it is; with ``waiting``, its body has stopped cleanly until those runs have ended."""
 
     call: str
@@ -278,7 +278,7 @@ class ToolProgressed(_Event, frozen=True, tag="tool.progressed"):
     waiting: tuple[str, ...] = ()
 
 
-class ToolReturned(_Event, frozen=True, tag="tool.returned"):
+class ToolReturned(_Event, frozen=True, gc=False, tag="tool.returned"):
     """A call's result as the model reads it; with ``blob``, ``result`` is the head of one of ``size`` characters."""
 
     call: str
@@ -291,7 +291,7 @@ class ToolReturned(_Event, frozen=True, tag="tool.returned"):
     spent: Spent | None = None
 
 
-class ToolFailed(_Event, frozen=True, tag="tool.failed"):
+class ToolFailed(_Event, frozen=True, gc=False, tag="tool.failed"):
     """A call failed, and it is known that nothing happened; another try follows at ``retry_at``, or none when it is 0."""
 
     call: str
@@ -302,7 +302,7 @@ class ToolFailed(_Event, frozen=True, tag="tool.failed"):
     spent: Spent | None = None
 
 
-class ToolIndeterminate(_Event, frozen=True, tag="tool.indeterminate"):
+class ToolIndeterminate(_Event, frozen=True, gc=False, tag="tool.indeterminate"):
     """A call may or may not have happened; a human is asked under ``request``."""
 
     call: str
@@ -313,7 +313,7 @@ class ToolIndeterminate(_Event, frozen=True, tag="tool.indeterminate"):
     duration: int = 0
 
 
-class SpanStarted(_Event, frozen=True, tag="span.started"):
+class SpanStarted(_Event, frozen=True, gc=False, tag="span.started"):
     """A user's own stretch of work began inside a call."""
 
     call: str
@@ -321,7 +321,7 @@ class SpanStarted(_Event, frozen=True, tag="span.started"):
     attributes: dict[str, Any] = {}
 
 
-class SpanEnded(_Event, frozen=True, tag="span.ended"):
+class SpanEnded(_Event, frozen=True, gc=False, tag="span.ended"):
     """A user's own stretch of work ended."""
 
     call: str
@@ -329,7 +329,7 @@ class SpanEnded(_Event, frozen=True, tag="span.ended"):
     error: str = ""
 
 
-class EventRedacted(_Event, frozen=True, tag="event.redacted"):
+class EventRedacted(_Event, frozen=True, gc=False, tag="event.redacted"):
     """The body of event ``seq`` of this stream was removed for good."""
 
     seq: int
@@ -337,14 +337,14 @@ class EventRedacted(_Event, frozen=True, tag="event.redacted"):
     by: str = ""
 
 
-class Unknown(_Event, frozen=True, tag="unknown"):
+class Unknown(_Event, frozen=True, gc=False, tag="unknown"):
     """An event of a newer surefoot, or one whose body was redacted, kept for viewers."""
 
     tag: str
     body: str = ""
 
 
-class RunPruned(_Event, frozen=True, tag="run.pruned"):
+class RunPruned(_Event, frozen=True, gc=False, tag="run.pruned"):
     """A finished run was deleted; ``head`` and ``hash`` are its last."""
 
     run: str
@@ -369,7 +369,7 @@ RUN_EVENTS: tuple[type[Event], ...] = Event.__args__
 APP_EVENTS: tuple[type[AppEvent], ...] = AppEvent.__args__
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """An event as the journal keeps it. ``position`` orders all streams, ``seq`` (from 1) orders one."""
 
     position: int

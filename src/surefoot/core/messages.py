@@ -25,13 +25,13 @@ __all__ = [
 ]
 
 
-class Text(msgspec.Struct, frozen=True, tag="text", tag_field="type", omit_defaults=True):
+class Text(msgspec.Struct, frozen=True, gc=False, tag="text", tag_field="type", omit_defaults=True):
     """Plain text."""
 
     text: str
 
 
-class Image(msgspec.Struct, frozen=True, tag="image", tag_field="type", omit_defaults=True):
+class Image(msgspec.Struct, frozen=True, gc=False, tag="image", tag_field="type", omit_defaults=True):
     """An image: exactly one of ``data`` (bytes), ``url`` or ``blob`` (digest in the blob store) is set."""
 
     data: bytes = b""
@@ -40,7 +40,7 @@ class Image(msgspec.Struct, frozen=True, tag="image", tag_field="type", omit_def
     blob: str = ""
 
 
-class File(msgspec.Struct, frozen=True, tag="file", tag_field="type", omit_defaults=True):
+class File(msgspec.Struct, frozen=True, gc=False, tag="file", tag_field="type", omit_defaults=True):
     """A file: exactly one of ``data`` (bytes), ``url`` or ``blob`` (digest in the blob store) is set."""
 
     data: bytes = b""
@@ -50,7 +50,7 @@ class File(msgspec.Struct, frozen=True, tag="file", tag_field="type", omit_defau
     blob: str = ""
 
 
-class Reasoning(msgspec.Struct, frozen=True, tag="reasoning", tag_field="type", omit_defaults=True):
+class Reasoning(msgspec.Struct, frozen=True, gc=False, tag="reasoning", tag_field="type", omit_defaults=True):
     """What a model thought: readable ``text``, and ``opaque`` data that only the named provider can read back."""
 
     text: str = ""
@@ -58,7 +58,7 @@ class Reasoning(msgspec.Struct, frozen=True, tag="reasoning", tag_field="type", 
     provider: str = ""
 
 
-class ToolCall(msgspec.Struct, frozen=True, tag="call", tag_field="type", omit_defaults=True):
+class ToolCall(msgspec.Struct, frozen=True, gc=False, tag="call", tag_field="type", omit_defaults=True):
     """A model's wish to call a tool.
 
     ``id`` is ours, ``{step}.{index}``; ``provider_id`` is the provider's. ``arguments`` is canonical JSON text, or, when
@@ -72,7 +72,7 @@ class ToolCall(msgspec.Struct, frozen=True, tag="call", tag_field="type", omit_d
     invalid: str = ""
 
 
-class ToolResult(msgspec.Struct, frozen=True, tag="result", tag_field="type", omit_defaults=True):
+class ToolResult(msgspec.Struct, frozen=True, gc=False, tag="result", tag_field="type", omit_defaults=True):
     """What a model is told of one call: its result, or why there is none (``error``)."""
 
     call: str
@@ -88,7 +88,7 @@ Part = Text | Image | File | Reasoning | ToolCall | ToolResult
 Role = Literal["user", "assistant", "tool"]
 
 
-class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One turn: who speaks (``user``, ``assistant`` or ``tool``), and the parts said."""
 
     role: Role
@@ -100,7 +100,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
         return text_of(self.parts)
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Tokens. ``input`` includes ``cached`` and ``cache_write``; ``output`` includes ``reasoning``."""
 
     input: int = 0

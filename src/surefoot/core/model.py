@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -43,8 +43,7 @@ class OutputSchema:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRequest:
+class ModelRequest(msgspec.Struct, frozen=True, gc=False):
     """One request. ``load`` reads a blob by digest; ``conversation`` is a stable key for a provider's prompt cache."""
 
     messages: Sequence[Message]
@@ -56,8 +55,7 @@ class ModelRequest:
     load: Callable[[str], Awaitable[bytes]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProposedCall:
+class ProposedCall(msgspec.Struct, frozen=True, gc=False):
     """A call as a provider returned it: the arguments are text as the model wrote it, not yet validated."""
 
     name: str
@@ -65,8 +63,7 @@ class ProposedCall:
     provider_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelReply:
+class ModelReply(msgspec.Struct, frozen=True, gc=False):
     """One answer. ``finish`` is stop, tool_calls, length, content_filter or a provider's own word.
 
     ``parts`` holds text, reasoning, images and files in order; ``calls`` the tool calls in order. ``model`` is the
@@ -80,7 +77,7 @@ class ModelReply:
     model: str = ""
     request_id: str = ""
     first_token: float | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = {}
 
     @classmethod
     def say(cls, text: str, *, reasoning: str = "", usage: Usage = Usage()) -> ModelReply:
@@ -95,8 +92,7 @@ class ModelReply:
         return cls(parts=thought, calls=calls, usage=usage, finish="tool_calls")
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(msgspec.Struct, frozen=True, gc=False):
     """A piece of an answer as it streams: not stored, never the only copy."""
 
     kind: Literal["text", "reasoning", "call"]

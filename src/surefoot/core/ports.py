@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import msgspec
+
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, OutputSchema
 from surefoot.core.request import Request
@@ -255,8 +257,7 @@ class Toolset(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True, gc=False):
     """A call to be judged, with what a policy may look at."""
 
     call: str
@@ -266,7 +267,7 @@ class Judged:
     user: str = ""
     tenant: str = ""
     session: str = ""
-    context: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = {}
     state: State | None = None
 
 

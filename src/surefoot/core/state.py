@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from surefoot.core import events as ev
-from surefoot.core.messages import File, Image, Message, Text, ToolCall, ToolResult, text_of
+from surefoot.core.messages import File, Image, Message, Text, ToolCall, ToolResult, Usage, text_of
 from surefoot.core.request import Request
 from surefoot.core.values import Failure, Limits, Spent, Verdict
 
@@ -103,7 +103,10 @@ class State:
     tools: str = ""
     model: str = ""
     compacted: ev.ContextCompacted | None = None
-    spent: Spent = Spent()
+    steps: int = 0
+    tool_calls: int = 0
+    usage: Usage = Usage()
+    cost: int | None = 0
     worked: int = 0
     barren_claims: int = 0
     wake_at: int = 0
@@ -128,6 +131,16 @@ class State:
     def allow(self, call: Call) -> None:
         """Note a verdict that follows from the tool's effect alone; it is not an event, for it can always be had again."""
         call.status = "allowed"
+
+    @property
+    def spent(self) -> Spent:
+        """What the run used so far, its children included."""
+        return Spent(self.steps, self.tool_calls, self.usage, self.cost)
+
+    def spend(self, more: Spent) -> None:
+        """Add what a child used."""
+        total = self.spent + more
+        self.steps, self.tool_calls, self.usage, self.cost = total.steps, total.tool_calls, total.usage, total.cost
 
     @property
     def open_calls(self) -> list[Call]:
@@ -243,7 +256,9 @@ def _model_replied(state: State, event: ev.ModelReplied, record: ev.Record) -> N
         for part in event.parts
         if type(part) is ToolCall
     }
-    state.spent += Spent(steps=1, usage=event.usage, cost=event.cost)
+    state.steps += 1
+    state.usage += event.usage
+    state.cost = None if state.cost is None or event.cost is None else state.cost + event.cost
     state.answer = None if state.calls else text_of(event.parts)
 
 
@@ -339,7 +354,7 @@ def _tool_started(state: State, event: ev.ToolStarted, record: ev.Record) -> Non
     call = state.calls[event.call]
     call.status, call.attempt, call.epoch, call.effect = "started", event.attempt, record.epoch, event.effect
     call.arguments, call.retry_at, call.waits_on = event.arguments, 0, ()
-    state.spent += _ONE_CALL
+    state.tool_calls += 1
 
 
 def _tool_progressed(state: State, event: ev.ToolProgressed, record: ev.Record) -> None:
@@ -354,7 +369,8 @@ def _tool_returned(state: State, event: ev.ToolReturned, record: ev.Record) -> N
     if event.blob:
         text += f"\n[{len(event.result)} of {event.size} characters; the whole result has the handle {event.blob[:16]}]"
     state.barren_claims = 0
-    state.spent += event.spent or _NOTHING
+    if event.spent is not None:
+        state.spend(event.spent)
     state.calls[event.call].close(text, parts=event.parts)
     _close_step(state)
 
@@ -362,7 +378,8 @@ def _tool_returned(state: State, event: ev.ToolReturned, record: ev.Record) -> N
 def _tool_failed(state: State, event: ev.ToolFailed, record: ev.Record) -> None:
     call = state.calls[event.call]
     state.barren_claims = 0
-    state.spent += event.spent or _NOTHING
+    if event.spent is not None:
+        state.spend(event.spent)
     if event.retry_at:
         call.status, call.retry_at = "retrying", event.retry_at
         return
@@ -382,9 +399,6 @@ def _close_step(state: State) -> None:
         state.messages.append(Message("tool", tuple(call.result for call in state.calls.values() if call.result)))
         state.calls = {}
 
-
-_ONE_CALL = Spent(tool_calls=1)
-_NOTHING = Spent()
 
 _Handler = Callable[[State, Any, ev.Record], None]
 _APPLY: dict[type, _Handler] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, Literal
 
 import msgspec
@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 
 from surefoot.core.messages import File, Image, Text
 
-__all__ = ["Done", "Effect", "NotDone", "ToolContext", "ToolOutput", "ToolSpec"]
+__all__ = ["Done", "Effect", "NotDone", "ToolContext", "ToolOutput", "ToolSpec", "silent"]
 
 #: What running a tool does to the world; see ``docs/reference/effects.md``.
 Effect = Literal["read", "idempotent", "reconcilable", "unsafe"]
@@ -70,8 +70,11 @@ class NotDone:
     """A probe's answer: the effect did not happen."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolContext(Generic[Deps]):
+def silent(kind: str, text: str, data: Mapping[str, Any]) -> None:
+    """Nobody is told: what is reported outside a call has no place in the journal."""
+
+
+class ToolContext(msgspec.Struct, Generic[Deps], frozen=True, kw_only=True):
     """What a tool gets as its first parameter when it asks for it by type.
 
     ``idempotency_key`` is the same for every attempt of one call; ``fencing_token`` grows with every worker that takes
@@ -86,13 +89,13 @@ class ToolContext(Generic[Deps]):
     attempt: int = 1
     deadline: float | None = None
     deps: Deps
-    context: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = {}
     session: str = ""
     user: str = ""
     tenant: str = ""
     trace_id: str = ""
-    report: Callable[[str, str, Mapping[str, Any]], None] = field(default=lambda kind, text, data: None, repr=False)
-    runs: Callable[..., Awaitable[Any]] | None = field(default=None, repr=False)
+    report: Callable[[str, str, Mapping[str, Any]], None] = silent
+    runs: Callable[..., Awaitable[Any]] | None = None
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:

@@ -11,7 +11,7 @@ from surefoot.core.messages import Usage
 __all__ = ["Failure", "Limits", "Spent", "Verdict"]
 
 
-class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
+class Limits(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """When to stop a run: model calls, tool calls, tokens, US dollars, seconds of working time. None is no limit."""
 
     steps: int | None = None
@@ -21,7 +21,7 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: float | None = None
 
 
-class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
+class Spent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What a run, with its children, used. ``cost`` is None when a price was unknown."""
 
     steps: int = 0
@@ -35,7 +35,7 @@ class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
         return Spent(self.steps + other.steps, self.tool_calls + other.tool_calls, self.usage + other.usage, cost)
 
 
-class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+class Failure(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Why something failed: a kind of the taxonomy, what happened, what to do next, and figures."""
 
     kind: str
@@ -46,7 +46,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     data: dict[str, Any] = {}
 
 
-class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What a policy says of one call: ``allow``, ``ask`` or ``deny``, by which rules, and what an approval must meet.
 
     ``facts`` marks a verdict that looked at arguments or context and is therefore recorded even when it allows.

@@ -10,7 +10,6 @@ from surefoot.core.ports import Judged
 from surefoot.core.state import Call
 from surefoot.core.values import Failure, Verdict
 from surefoot.engine.bodies import Interrupted
-from surefoot.engine.calls import time_left
 from surefoot.engine.context import fit, view
 from surefoot.engine.decide import request_id
 from surefoot.engine.outcomes import model_failed, text_of_error
@@ -37,7 +36,7 @@ async def ask(work: Work, attempt: int) -> None:
         view(work.history, state), work.instructions, plan.specs, plan.output.schema, plan.settings, state.id, work.blobs.load
     )
     began = work.clock.monotonic()
-    timeout = min(time_left(work), plan.settings.timeout or 600.0)
+    timeout = min(work.time_left(), plan.settings.timeout or 600.0)
     try:
         with work.bodies.limit(timeout) as body:
             reply = await plan.model.request(request, work.emit)

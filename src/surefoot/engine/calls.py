@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -13,10 +10,11 @@ from surefoot.core import events as ev
 from surefoot.core.messages import File, Image, Text
 from surefoot.core.ports import Tool
 from surefoot.core.state import Call
-from surefoot.core.tool import Done, ToolContext, ToolOutput, ToolSpec
-from surefoot.core.values import Failure, Limits, Spent
+from surefoot.core.tool import Done, ToolOutput, ToolSpec
+from surefoot.core.values import Failure
 from surefoot.engine.bodies import Interrupted
-from surefoot.engine.decide import limit_of, request_id
+from surefoot.engine.decide import request_id
+from surefoot.engine.link import Link
 from surefoot.engine.outcomes import Attempt, failed, text_of_error, unknown
 from surefoot.engine.plan import call_digest
 from surefoot.engine.work import Suspended, Work
@@ -71,10 +69,12 @@ async def _attempt_and_record(work: Work, call: Call) -> None:
 async def _attempt(work: Work, call: Call) -> ev.Event:
     """One try of one call, which has been recorded as started; the event of its outcome."""
     tool = work.plan.tools[call.name]
-    attempt = Attempt(call, tool.spec, request_id(work.state, call))
-    seconds = _seconds(work, tool.spec)
+    spec = tool.spec
+    attempt = Attempt(call, spec, "" if spec.repeatable else request_id(work.state, call))
+    seconds = _seconds(work, spec)
     began = work.clock.monotonic()
-    context, reports = _context(work, call, attempt, seconds)
+    link = Link(work, call.id)
+    context = work.context(call.id, attempt=call.attempt, deadline=work.clock.now() / 1e6 + seconds, link=link)
     error: BaseException | None = None
     try:
         with work.bodies.limit(seconds) as body:
@@ -86,7 +86,8 @@ async def _attempt(work: Work, call: Call) -> ev.Event:
         error = raised
     attempt.duration = int((work.clock.monotonic() - began) * 1e6)
     attempt.now = work.clock.now()
-    await reports.done()
+    await link.done()
+    attempt.spent = link.spent
     if error is None:
         return await _returned(work, attempt, output)
     return await _failed(work, attempt, error)
@@ -95,40 +96,7 @@ async def _attempt(work: Work, call: Call) -> ev.Event:
 def _seconds(work: Work, spec: ToolSpec) -> float:
     """How long a body may take: its own timeout, within the run's deadline and working time."""
     seconds = spec.timeout or work.plan.rules.tool_timeout
-    return min(seconds, time_left(work))
-
-
-def time_left(work: Work) -> float:
-    """Seconds until the run's deadline or the end of its working time, whichever is first."""
-    state, now = work.state, work.clock.now()
-    left = float("inf")
-    if state.started and state.started.deadline:
-        left = (state.started.deadline - now) / 1e6
-    seconds = limit_of(state, work.plan).seconds
-    if seconds is not None:
-        left = min(left, seconds - state.worked_until(now) / 1e6)
-    return max(left, 0.0)
-
-
-def remaining(work: Work) -> Limits | None:
-    """What is left of the run's limits, for a child to keep to; None when there are none."""
-    limits, spent = limit_of(work.state, work.plan), work.state.spent
-    left = Limits(
-        None if limits.steps is None else max(0, limits.steps - spent.steps),
-        None if limits.tool_calls is None else max(0, limits.tool_calls - spent.tool_calls),
-        None if limits.tokens is None else max(0, limits.tokens - spent.usage.total),
-        None if limits.cost is None else max(0.0, limits.cost - (spent.cost or 0) / 1e6),
-        None if limits.seconds is None else max(0.0, limits.seconds - work.state.worked_until(work.clock.now()) / 1e6),
-    )
-    return None if left == Limits() else left
-
-
-def _within(own: Limits | None, outer: Limits | None) -> Limits | None:
-    """Limits that keep to both."""
-    if own is None or outer is None:
-        return own or outer
-    pairs = zip(msgspec.structs.astuple(own), msgspec.structs.astuple(outer), strict=True)
-    return Limits(*[a if b is None else b if a is None else min(a, b) for a, b in pairs])
+    return min(seconds, work.time_left())
 
 
 async def _failed(work: Work, attempt: Attempt, error: BaseException) -> ev.Event:
@@ -186,63 +154,3 @@ async def stored(work: Work, parts: tuple[Text | Image | File, ...]) -> tuple[Te
             part = msgspec.structs.replace(part, data=b"", blob=await work.blobs.save(part.data))
         result.append(part)
     return tuple(result)
-
-
-def _context(work: Work, call: Call, attempt: Attempt, seconds: float) -> tuple[ToolContext[Any], _Reports]:
-    deadline = None if seconds == float("inf") else work.clock.now() / 1e6 + seconds
-    reports = _Reports(work, call.id)
-    children = work.children
-
-    count = itertools.count()
-
-    async def run(context: ToolContext[Any], agent: Any, prompt: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401
-        if children is None:
-            raise RuntimeError("this worker cannot start runs")
-        named = {"id": f"{context.idempotency_key}/{next(count)}", **options}
-        named["limits"] = _within(named.get("limits"), remaining(work))
-        return await children(context, agent, prompt, named, spend)
-
-    def spend(more: Spent) -> None:
-        attempt.spent = (attempt.spent or Spent()) + more
-
-    context = work.context(call.id, attempt=call.attempt, deadline=deadline, report=reports, runs=run)
-    return context, reports
-
-
-class _Reports:
-    """Progress and spans from a tool's body, on any thread, to the journal, in order."""
-
-    def __init__(self, work: Work, call: str) -> None:
-        self._work = work
-        self._call = call
-        self._loop = asyncio.get_running_loop()
-        self._events: list[ev.Event] = []
-        self._task: asyncio.Task[None] | None = None
-
-    def __call__(self, kind: str, text: str, data: Mapping[str, Any]) -> None:
-        event = self._event(kind, text, dict(data))
-        msgspec.json.encode(event)  # what cannot be stored fails here, in the tool that said it
-        self._loop.call_soon_threadsafe(self._add, event)
-
-    def _event(self, kind: str, text: str, data: dict[str, Any]) -> ev.Event:
-        if kind == "span":
-            return ev.SpanStarted(self._call, text, data)
-        if kind == "span_end":
-            return ev.SpanEnded(self._call, text, str(data.get("error", "")))
-        return ev.ToolProgressed(self._call, text, data)
-
-    def _add(self, event: ev.Event) -> None:
-        self._events.append(event)
-        if self._task is None:
-            self._task = self._loop.create_task(self._write())
-
-    async def _write(self) -> None:
-        while self._events:
-            events, self._events = self._events, []
-            await self._work.ledger.outcome(*events)
-        self._task = None
-
-    async def done(self) -> None:
-        """All that was reported is written."""
-        if self._task is not None:
-            await self._task

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from surefoot.core import events as ev
 from surefoot.core.state import ENDED, Call, State
@@ -19,62 +20,53 @@ from surefoot.engine.plan import Plan
 __all__ = ["Answer", "Ask", "Judge", "Leave", "Note", "Perform", "Probe", "Step", "Suspend", "Wait", "decide", "limit_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(msgspec.Struct, frozen=True, gc=False):
     """Nothing is to be done here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True, gc=False):
     """Append these events, and decide again."""
 
     events: tuple[ev.Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """Ask the model."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(msgspec.Struct, frozen=True, gc=False):
     """Ask the policy about these calls."""
 
     calls: tuple[Call, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Perform:
+class Perform(msgspec.Struct, frozen=True, gc=False):
     """Run these calls, together."""
 
     calls: tuple[Call, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(msgspec.Struct, frozen=True, gc=False):
     """Find out whether these calls happened."""
 
     calls: tuple[Call, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """The model has answered; see whether it is an answer."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True, gc=False):
     """Hold the run until a time (Unix microseconds) that is near."""
 
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class Suspend:
+class Suspend(msgspec.Struct, frozen=True, gc=False):
     """Let the run go until somebody or something wakes it."""
 
     waiting_for: tuple[str, ...]
@@ -232,7 +224,7 @@ def _perform(state: State, plan: Plan, ready: list[Call]) -> Step:
     """Calls whose effects allow it run together; any other runs alone, after them."""
     limit = limit_of(state, plan).tool_calls
     fresh = sum(1 for call in ready if call.attempt == 0)
-    if limit is not None and fresh and state.spent.tool_calls + fresh > limit:
+    if limit is not None and fresh and state.tool_calls + fresh > limit:
         return _over(state, "tool_calls", limit)
     together = [call for call in ready if plan.tools[call.name].spec.repeatable]
     return Perform(tuple(together[: plan.rules.parallel]) if together else (ready[0],))
@@ -255,18 +247,18 @@ def _wait(state: State, plan: Plan, calls: list[Call]) -> Step:
 
 
 def _ask(state: State, plan: Plan, now: int) -> Step:
-    limits, spent = limit_of(state, plan), state.spent
-    if limits.steps is not None and spent.steps >= limits.steps:
+    limits = limit_of(state, plan)
+    if limits.steps is not None and state.steps >= limits.steps:
         return _over(state, "steps", limits.steps)
-    if limits.tokens is not None and spent.usage.total >= limits.tokens:
+    if limits.tokens is not None and state.usage.total >= limits.tokens:
         return _over(state, "tokens", limits.tokens)
-    if limits.cost is not None and (spent.cost is None or spent.cost >= limits.cost * 1e6):
+    if limits.cost is not None and (state.cost is None or state.cost >= limits.cost * 1e6):
         return _over(state, "cost", limits.cost)
     if state.model_error is None:
         return Ask(state.attempt + 1)
     if not state.retry_at and not state.incoming:
         error = state.model_error
-        return Note((ev.RunFailed(error, state.text, spent),))
+        return Note((ev.RunFailed(error, state.text, state.spent),))
     if state.retry_at > now:
         near = state.retry_at - state.last_at <= plan.rules.hold_for * 1e6
         return Wait(state.retry_at) if near else Suspend(("timer",), state.retry_at)

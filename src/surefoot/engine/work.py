@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +11,13 @@ from surefoot.core.messages import Message
 from surefoot.core.model import Delta
 from surefoot.core.ports import Blobs, Clock, Live
 from surefoot.core.state import State
-from surefoot.core.tool import ToolContext
-from surefoot.core.values import Spent
+from surefoot.core.tool import ToolContext, silent
+from surefoot.core.values import Limits, Spent
 from surefoot.engine.bodies import Bodies
 from surefoot.engine.context import Meter
+from surefoot.engine.decide import limit_of
 from surefoot.engine.ledger import Ledger
+from surefoot.engine.link import Link
 from surefoot.engine.plan import Plan
 
 __all__ = ["Children", "Suspended", "Work"]
@@ -31,13 +34,6 @@ class Suspended(BaseException):  # noqa: N818  not an error: the body stops clea
 
 #: Runs a child: (context of the calling tool, agent, prompt, options, what to add its spending to) → the ended run.
 Children = Callable[[ToolContext[Any], Any, Any, dict[str, Any], Callable[[Spent], None]], Awaitable[Any]]
-
-
-Report = Callable[[str, str, Mapping[str, Any]], None]
-
-
-def _silent(kind: str, text: str, data: Mapping[str, Any]) -> None:
-    """Nobody is told: what is reported outside a call has no place in the journal."""
 
 
 @dataclass(slots=True)
@@ -58,6 +54,7 @@ class Work:
     tools_digest: str = ""
     history_tokens: int = 0
     meter: Meter = field(default_factory=Meter)
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     bodies: Bodies = field(default_factory=Bodies)
 
     @property
@@ -75,8 +72,7 @@ class Work:
         *,
         attempt: int = 1,
         deadline: float | None = None,
-        report: Report = _silent,
-        runs: Callable[..., Awaitable[Any]] | None = None,
+        link: Link | None = None,
     ) -> ToolContext[Any]:
         """What a tool, or a function that renders instructions, is given."""
         state = self.state
@@ -96,6 +92,32 @@ class Work:
             user=started.user,
             tenant=started.tenant,
             trace_id=started.trace_id,
-            report=report,
-            runs=runs,
+            report=link or silent,
+            runs=link.run if link else None,
         )
+
+    def time_left(self) -> float:
+        """Seconds until the run's deadline or the end of its working time, whichever is first; ``inf`` for neither."""
+        state, left = self.state, float("inf")
+        deadline = state.started.deadline if state.started else 0
+        seconds = limit_of(state, self.plan).seconds
+        if not deadline and seconds is None:
+            return left
+        now = self.clock.now()
+        if deadline:
+            left = (deadline - now) / 1e6
+        if seconds is not None:
+            left = min(left, seconds - state.worked_until(now) / 1e6)
+        return max(left, 0.0)
+
+    def remaining(self) -> Limits | None:
+        """What is left of the run's limits, for a child to keep to; None when there are none."""
+        limits, spent = limit_of(self.state, self.plan), self.state.spent
+        left = Limits(
+            None if limits.steps is None else max(0, limits.steps - spent.steps),
+            None if limits.tool_calls is None else max(0, limits.tool_calls - spent.tool_calls),
+            None if limits.tokens is None else max(0, limits.tokens - spent.usage.total),
+            None if limits.cost is None else max(0.0, limits.cost - (spent.cost or 0) / 1e6),
+            None if limits.seconds is None else self.time_left(),
+        )
+        return None if left == Limits() else left

@@ -1,0 +1,86 @@
+"""What connects a tool's body to its run: progress and spans go out, child runs come in."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from surefoot.core import events as ev
+from surefoot.core.tool import ToolContext
+from surefoot.core.values import Limits, Spent
+
+if TYPE_CHECKING:
+    from surefoot.engine.work import Work
+
+__all__ = ["Link"]
+
+
+class Link:
+    """One attempt's way to its run, safe to use from the tool's thread."""
+
+    __slots__ = ("_call", "_children", "_events", "_task", "_thread", "_work", "spent")
+
+    def __init__(self, work: Work, call: str) -> None:
+        self._work = work
+        self._call = call
+        self._thread = threading.get_ident()
+        self._events: list[ev.Event] = []
+        self._task: asyncio.Task[None] | None = None
+        self._children = 0
+        self.spent: Spent | None = None
+
+    def __call__(self, kind: str, text: str, data: Mapping[str, Any]) -> None:
+        """Record progress or a span, in order."""
+        event = self._event(kind, text, dict(data))
+        msgspec.json.encode(event)  # what cannot be stored fails here, in the tool that said it
+        if threading.get_ident() == self._thread:
+            self._add(event)
+        else:
+            self._work.loop.call_soon_threadsafe(self._add, event)
+
+    async def run(self, context: ToolContext[Any], agent: Any, prompt: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401  an Agent, its input, its Run
+        """Run a child within what is left of this run's limits."""
+        if self._work.children is None:
+            raise RuntimeError("this worker cannot start runs")
+        named = {"id": f"{context.idempotency_key}/{self._children}", **options}
+        self._children += 1
+        named["limits"] = _within(named.get("limits"), self._work.remaining())
+        return await self._work.children(context, agent, prompt, named, self._spend)
+
+    async def done(self) -> None:
+        """Wait until all that was reported is written."""
+        if self._task is not None:
+            await self._task
+
+    def _spend(self, more: Spent) -> None:
+        self.spent = (self.spent or Spent()) + more
+
+    def _event(self, kind: str, text: str, data: dict[str, Any]) -> ev.Event:
+        if kind == "span":
+            return ev.SpanStarted(self._call, text, data)
+        if kind == "span_end":
+            return ev.SpanEnded(self._call, text, str(data.get("error", "")))
+        return ev.ToolProgressed(self._call, text, data)
+
+    def _add(self, event: ev.Event) -> None:
+        self._events.append(event)
+        if self._task is None:
+            self._task = self._work.loop.create_task(self._write())
+
+    async def _write(self) -> None:
+        while self._events:
+            events, self._events = self._events, []
+            await self._work.ledger.outcome(*events)
+        self._task = None
+
+
+def _within(own: Limits | None, outer: Limits | None) -> Limits | None:
+    """Limits that keep to both."""
+    if own is None or outer is None:
+        return own or outer
+    pairs = zip(msgspec.structs.astuple(own), msgspec.structs.astuple(outer), strict=True)
+    return Limits(*[a if b is None else b if a is None else min(a, b) for a, b in pairs])
