@@ -8,8 +8,9 @@ from __future__ import annotations
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.ports import Clock, Store
 from surefoot.journal.memory import MemoryStore
+from surefoot.journal.sqlite import SqliteStore
 
-__all__ = ["MemoryStore", "open_store"]
+__all__ = ["MemoryStore", "SqliteStore", "open_store"]
 
 
 def open_store(url: str, clock: Clock) -> Store:
@@ -17,6 +18,8 @@ def open_store(url: str, clock: Clock) -> Store:
     kind, colon, path = url.partition(":")
     if kind == "memory" and colon and not path:
         return MemoryStore(clock)
+    if kind == "sqlite" and path:
+        return SqliteStore(path, clock)
     raise ConfigurationError(
         f"no store is named {url!r}; use 'sqlite:agent.db' (a file) or 'memory:' (nothing is kept)"
     )

@@ -34,55 +34,73 @@ class _Follower:
 
     def tell(self, record: Record) -> None:
         if len(self.news) >= CHUNK:
-            self.behind = True
-            self.news.clear()
+            self.lapse()
         if not self.behind:
             self.news.append(record)
+        self.waiting.set()
+
+    def lapse(self) -> None:
+        self.behind = True
+        self.news.clear()
         self.waiting.set()
 
 
 class Hub:
     """Who listens to a store. All methods belong to the event loop's thread."""
 
-    def __init__(self, read: Read, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, read: Read, loop: asyncio.AbstractEventLoop, watch: Callable[[bool], None] = lambda on: None
+    ) -> None:
         self._read = read
         self._loop = loop
+        self._watch = watch
         self._followers: dict[str | None, set[_Follower]] = {}
         self._callbacks: dict[object, Listener] = {}
         self._closed = False
 
     @property
     def active(self) -> bool:
-        """Whether anybody listens."""
+        """Whether anybody listens; `watch` is called when that may have changed."""
         return bool(self._followers or self._callbacks)
 
     def on_commit(self, callback: Listener) -> Callable[[], None]:
         """See `Journal.on_commit`."""
         key = object()
         self._callbacks[key] = callback
+        self._watch(self.active)
 
         def stop() -> None:
             self._callbacks.pop(key, None)
+            self._watch(self.active)
 
         return stop
 
-    def publish(self, records: Sequence[Record], outside: Mapping[str, bool]) -> None:
-        """Tell everybody of records that were just committed, in order of position; ``outside`` names what changed."""
-        if self._callbacks:
-            for stream, foreign in outside.items():
-                for callback in self._callbacks.values():
-                    # Not called from here: what a callback raises must not reach the writer of a commit.
-                    self._loop.call_soon(callback, stream, foreign)
+    def call(self, outside: Mapping[str, bool]) -> None:
+        """Tell callbacks which streams changed, and whether somebody outside changed them."""
+        for stream, foreign in outside.items():
+            for callback in self._callbacks.values():
+                # Not called from here: what a callback raises must not reach the writer of a commit.
+                self._loop.call_soon(callback, stream, foreign)
+
+    def feed(self, records: Sequence[Record]) -> None:
+        """Hand followers records that were just committed; each call goes on where the last one stopped."""
         if self._followers:
             everybody = self._followers.get(None, ())
             for record in records:
                 for follower in (*self._followers.get(record.stream, ()), *everybody):
                     follower.tell(record)
 
+    def lapse(self) -> None:
+        """Let every follower read for himself."""
+        for followers in self._followers.values():
+            for follower in followers:
+                follower.lapse()
+
     async def follow(self, stream: str | None, after: int) -> AsyncGenerator[Record, None]:
         """See `Journal.follow`; it ends when the store is closed."""
         follower = _Follower()
         self._followers.setdefault(stream, set()).add(follower)
+        self._watch(self.active)
         cursor = after
         try:
             while not self._closed:
@@ -116,3 +134,4 @@ class Hub:
         followers.discard(follower)
         if not followers:
             del self._followers[stream]
+        self._watch(self.active and not self._closed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
@@ -96,7 +96,7 @@ class MemoryStore:
         """See `Journal.read`."""
         return self._stream(stream).records[after : None if limit is None else after + limit]
 
-    def follow(self, stream: str | None = None, after: int = 0) -> AsyncIterator[Record]:
+    def follow(self, stream: str | None = None, after: int = 0) -> AsyncGenerator[Record, None]:
         """See `Journal.follow`."""
         return self._listeners.follow(stream, after)
 
@@ -200,7 +200,7 @@ class MemoryStore:
     async def redact(self, run: str, seq: int, *, by: str = "", reason: str = "") -> None:
         """See `Upkeep.redact`."""
         kept = self._run(run)
-        rules.redactable(kept.listed(), seq)
+        rules.redactable(run, kept.row.status, len(kept.records), seq)
         record = kept.records[seq - 1]
         if type(record.event) is ev.Unknown:
             return
@@ -273,7 +273,8 @@ class MemoryStore:
             changed = {stream: not epoch}
             if woken:
                 changed[woken] = True
-            listeners.publish(records, changed)
+            listeners.call(changed)
+            listeners.feed(records)
         return records
 
     def _move(self, kept: _Stream, events: Sequence[Event | AppEvent], time: int) -> str | None:

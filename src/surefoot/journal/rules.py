@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from surefoot.core import events as ev
 from surefoot.core.errors import JournalError, RunError
@@ -21,6 +22,7 @@ __all__ = [
     "claimable",
     "compare",
     "due_at",
+    "ends",
     "first_row",
     "matches",
     "moved",
@@ -52,7 +54,7 @@ _WORKER = frozenset(ev.RUN_EVENTS) - _OWN
 _APP = frozenset(ev.APP_EVENTS) - {ev.Unknown}
 _ENDS = frozenset({ev.RunFinished, ev.RunFailed, ev.RunCancelled})
 # Events that can change a status; all others leave a run as it is, and its row untouched.
-_MOVES = _ENDS | {ev.RunSuspended, ev.RunResumed, ev.RunStarted, ev.RunClaimed}
+_MOVES = _ENDS | {ev.RunSuspended, ev.RunResumed, ev.RunStarted, ev.RunClaimed, ev.Unknown}
 
 
 def admit(stream: str, events: Sequence[ev.Event | ev.AppEvent], epoch: int | None) -> None:
@@ -117,7 +119,18 @@ def first_row(run: str, started: ev.RunStarted, now: int = 0) -> RunRow:
     )
 
 
-def claimable(row: RunRow, now: int) -> bool:
+class _Lease(Protocol):
+    @property
+    def status(self) -> str: ...
+    @property
+    def wake_at(self) -> int: ...
+    @property
+    def lease_until(self) -> int: ...
+    @property
+    def owner(self) -> str: ...
+
+
+def claimable(row: _Lease, now: int) -> bool:
     """Whether a worker may take a run, as far as its own row says; an earlier run of its session may still hold it."""
     match row.status:
         case "ready":
@@ -154,12 +167,17 @@ def matches(query: Query, row: RunRow) -> bool:
     )
 
 
-def redactable(row: RunRow, seq: int) -> None:
+def ends(event: ev.Event | ev.AppEvent) -> bool:
+    """Whether an event ends its run."""
+    return type(event) in _ENDS
+
+
+def redactable(run: str, status: str, head: int, seq: int) -> None:
     """Raise RunError when event ``seq`` of a run may not be redacted."""
-    if row.status not in ENDED:
-        raise RunError(f"run {row.id} is {row.status}; only events of runs that have ended can be redacted")
-    if not 0 < seq <= row.head:
-        raise RunError(f"run {row.id} has no event {seq}; its events are 1 to {row.head}")
+    if status not in ENDED:
+        raise RunError(f"run {run} is {status}; only events of runs that have ended can be redacted")
+    if not 0 < seq <= head:
+        raise RunError(f"run {run} has no event {seq}; its events are 1 to {head}")
 
 
 def compare(row: RunRow, records: Sequence[ev.Record]) -> list[Problem]:

@@ -1,0 +1,202 @@
+"""What the writer can be asked to do. A job checks, then plans its part of a transaction; it fails alone or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from surefoot.core.errors import Fenced, HeadMoved
+from surefoot.core.events import AppEvent, Event, Record, RunClaimed, RunStarted
+from surefoot.journal import rules
+from surefoot.journal.ledger import Batch, Encoded, encode
+
+__all__ = ["Add", "Remove", "Append", "Claim", "Job", "Release", "Renew", "Save"]
+
+T = TypeVar("T")
+
+
+class Job(Generic[T]):
+    """One request to the writer, and the future of its answer.
+
+    ``locked``: what it looks at can change without an event, so the transaction begins before it is planned.
+    ``barrier``: its commit is flushed to the disk.
+    """
+
+    __slots__ = ("barrier", "error", "future", "locked", "result")
+
+    def __init__(self, *, locked: bool = False, barrier: bool = False) -> None:
+        self.locked = locked
+        self.barrier = barrier
+        self.future: asyncio.Future[T]
+        self.result: T
+        self.error: BaseException | None = None
+
+    def plan(self, batch: Batch) -> T:
+        """Check, and plan; the answer."""
+        raise NotImplementedError
+
+    def prepare(self, batch: Batch) -> None:
+        """Say what to load before anything of the batch is planned."""
+
+    def settle(self) -> None:
+        """Answer, on the event loop."""
+        if not self.future.done():
+            if self.error is None:
+                self.future.set_result(self.result)
+            else:
+                self.future.set_exception(self.error)
+
+
+class Append(Job[list[Record]]):
+    """See `Journal.append`."""
+
+    __slots__ = ("_encoded", "_epoch", "_events", "_head", "_stream")
+
+    def __init__(
+        self, stream: str, events: Sequence[Event | AppEvent], head: int | None, epoch: int | None, *, barrier: bool
+    ) -> None:
+        # Nothing to write is nothing to collide with, so the look must be a locked one.
+        super().__init__(locked=not events, barrier=barrier)
+        self._stream = stream
+        self._events = events
+        self._head = head
+        self._epoch = epoch
+        self._encoded: list[Encoded] | None = None
+
+    def plan(self, batch: Batch) -> list[Record]:
+        """Check the fence, and append."""
+        if self._encoded is None:
+            self._encoded = [encode(event) for event in self._events]
+        entry = batch.ledger.entry(self._stream)
+        if self._epoch is not None and self._epoch != entry.epoch:
+            raise Fenced(self._stream, self._epoch, entry.epoch)
+        if self._head is not None and self._head != entry.head:
+            raise HeadMoved(self._stream, self._head, entry.head)
+        return batch.write(entry, self._encoded, self._epoch or 0)
+
+
+class Add(Job[tuple[str, bool]]):
+    """See `Runs.add`; the answer is the run's id, and whether it is new."""
+
+    __slots__ = ("_encoded", "_run", "_started")
+
+    def __init__(self, run: str, started: RunStarted) -> None:
+        super().__init__(locked=True, barrier=True)
+        self._run = run
+        self._started = started
+        self._encoded: Encoded | None = None
+
+    def prepare(self, batch: Batch) -> None:
+        """Look the caller's key up."""
+        if self._started.key:
+            batch.wanted.append(self._who)
+
+    def plan(self, batch: Batch) -> tuple[str, bool]:
+        """Create the run, unless its key has one."""
+        known = batch.known.get(self._who) if self._started.key else None
+        if known:
+            return known, False
+        rules.name(self._run, taken=batch.ledger.find(self._run) is not None)
+        self._encoded = self._encoded or encode(self._started)
+        batch.add(self._run, self._started, self._encoded)
+        if self._started.key:
+            batch.known[self._who] = self._run
+        return self._run, True
+
+    @property
+    def _who(self) -> tuple[str, str, str]:
+        return self._started.tenant, self._started.user, self._started.key
+
+
+class Claim(Job[int | None]):
+    """See `Leases.claim`; the answer is the epoch."""
+
+    __slots__ = ("_digest", "_run", "_seconds", "_worker")
+
+    def __init__(self, run: str, worker: str, seconds: float, digest: str) -> None:
+        super().__init__(locked=True)
+        self._run = run
+        self._worker = worker
+        self._seconds = seconds
+        self._digest = digest
+
+    def prepare(self, batch: Batch) -> None:
+        """Load the lease as it is now."""
+        batch.stale.append(self._run)
+
+    def plan(self, batch: Batch) -> int | None:
+        """Take the run, if it is to be had."""
+        entry = batch.ledger.find(self._run) if self._run != rules.APP else None
+        if entry is None or entry.held or not rules.claimable(entry, batch.now):
+            return None
+        epoch = entry.epoch + 1
+        event = RunClaimed(self._worker, self._digest, batch.ledger.position if epoch == 1 else 0)
+        entry.epoch, entry.owner = epoch, self._worker
+        entry.lease_until = batch.now + int(self._seconds * 1_000_000)
+        batch.write(entry, [encode(event)], epoch)
+        entry.claimed = batch.ledger.position
+        batch.moved(entry)
+        return epoch
+
+
+class Renew(Job[None]):
+    """See `Leases.renew`."""
+
+    __slots__ = ("_seconds", "_worker")
+
+    def __init__(self, worker: str, seconds: float) -> None:
+        super().__init__(locked=True)
+        self._worker = worker
+        self._seconds = seconds
+
+    def plan(self, batch: Batch) -> None:
+        """Extend the worker's leases."""
+        if self._worker:
+            batch.also("renew", batch.now + int(self._seconds * 1_000_000), self._worker)
+
+
+class Release(Job[None]):
+    """See `Leases.release`."""
+
+    __slots__ = ("_epoch", "_run")
+
+    def __init__(self, run: str, epoch: int) -> None:
+        super().__init__(locked=True)
+        self._run = run
+        self._epoch = epoch
+
+    def plan(self, batch: Batch) -> None:
+        """Give the run up."""
+        batch.also("release", self._run, self._epoch)
+
+
+class Save(Job[str]):
+    """See `Blobs.save`."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(locked=True)
+        self._data = data
+
+    def plan(self, batch: Batch) -> str:
+        """Keep the bytes under their digest."""
+        digest = hashlib.sha256(self._data).hexdigest()
+        batch.keep(digest, self._data)
+        return digest
+
+
+class Remove(Job[T]):
+    """Something that removes: it has the writer for itself. Projections are rebuilt, and the bytes scrubbed."""
+
+    __slots__ = ("work",)
+
+    def __init__(self, work: Callable[[Batch], T]) -> None:
+        super().__init__(locked=True, barrier=True)
+        self.work = work
+
+    def plan(self, batch: Batch) -> T:
+        """Do the work."""
+        return self.work(batch)

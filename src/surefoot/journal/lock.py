@@ -1,0 +1,82 @@
+"""A file that one process at a time may hold: the advisory lock around write transactions.
+
+SQLite before 3.51.3 can, very rarely, damage a write-ahead log that several processes write to at once (the "WAL-reset
+bug", https://sqlite.org/wal.html). Where such a version is linked, every write transaction and checkpoint is made under
+this lock; with a newer one, and on systems without flock(2), it costs nothing. A process that dies lets go of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from surefoot.core.errors import StoreUnavailable
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["FileLock", "needed"]
+
+_FIXED_IN = (3, 51, 3)
+
+
+def needed() -> bool:
+    """Whether the linked SQLite needs the lock."""
+    return sys.platform != "win32" and sqlite3.sqlite_version_info < _FIXED_IN
+
+
+class FileLock:
+    """An exclusive lock on the file ``path``, waited for up to ``seconds``; it is created, and never deleted."""
+
+    def __init__(self, path: str, seconds: float) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._file = -1
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock. Raises StoreUnavailable when another process keeps it too long, or the file cannot be made."""
+        if not needed():
+            yield
+            return
+        if self._file < 0:
+            self._file = self._create()
+        self._acquire()
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _create(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"cannot create {self._path}: {error.strerror}; the folder must be writable"
+            ) from None
+
+    def _acquire(self) -> None:
+        deadline = time.monotonic() + self._seconds
+        pause = 0.0002
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StoreUnavailable(
+                        f"another process has held {self._path} for {self._seconds:g} s; see which one, and try again"
+                    ) from None
+                time.sleep(pause)
+                pause = min(pause * 2, 0.01)
+            else:
+                return

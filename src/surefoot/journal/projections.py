@@ -1,0 +1,68 @@
+"""Tables derived from events: kept in the transaction that appends them, caught up when others wrote without them.
+
+A projection's row in the table ``projection`` says up to which position it holds the events. One that is new, or that a
+process without it left behind, is brought up to date before it is used.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from surefoot.core.events import Record
+from surefoot.core.ports import Projection
+from surefoot.journal.database import Statements
+from surefoot.journal.ledger import Batch
+from surefoot.journal.reader import records_after
+
+__all__ = ["keep", "prepare", "rebuild"]
+
+_CHUNK = 1000
+
+
+def prepare(connection: sqlite3.Connection, sql: Statements, tables: Sequence[Projection]) -> None:
+    """Make the tables hold every event, in one transaction each."""
+    for table in tables:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            known = connection.execute(sql["projected"], (table.name,)).fetchone()
+            if known is None:
+                table.rebuild(connection)
+            _catch_up(connection, sql, table, known[0] if known else 0)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+
+def keep(connection: sqlite3.Connection, tables: Sequence[Projection], batch: Batch) -> None:
+    """Add what a batch just wrote, or, when it removed something, derive everything anew."""
+    sql = batch.ledger.sql
+    for table in tables:
+        if batch.removes:
+            rebuild(connection, sql, table)
+        elif batch.records:
+            (position,) = connection.execute(sql["projected"], (table.name,)).fetchone()
+            if position == batch.records[0].position - 1:
+                _apply(connection, sql, table, batch.records)
+            else:
+                _catch_up(connection, sql, table, position)
+
+
+def rebuild(connection: sqlite3.Connection, sql: Statements, table: Projection) -> None:
+    """Empty a table, and apply every event."""
+    table.rebuild(connection)
+    _catch_up(connection, sql, table, 0)
+
+
+def _catch_up(connection: sqlite3.Connection, sql: Statements, table: Projection, position: int) -> None:
+    records = records_after(connection, sql, position, _CHUNK)
+    while records:
+        _apply(connection, sql, table, records)
+        records = records_after(connection, sql, records[-1].position, _CHUNK)
+
+
+def _apply(connection: sqlite3.Connection, sql: Statements, table: Projection, records: Sequence[Record]) -> None:
+    for record in records:
+        table.apply(connection, record)
+    connection.execute(sql["project"], (table.name, records[-1].position))

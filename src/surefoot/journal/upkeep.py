@@ -1,0 +1,113 @@
+"""Removing for good, and copying: redaction, pruning, scrubbing and backup of a SQLite journal.
+
+Redaction and pruning are planned as part of a batch. Their bytes are gone once `scrub` has run: deleted cells are
+overwritten, the file is written anew without them, and the write-ahead log is emptied.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from surefoot.core.errors import RunError, StoreUnavailable
+from surefoot.core.events import EventRedacted, RunPruned
+from surefoot.core.state import ENDED
+from surefoot.journal import chain, database, rules
+from surefoot.journal.ledger import BLOB, DIGEST, Batch, encode
+
+__all__ = ["backup", "prune", "redact", "scrub"]
+
+
+def redact(batch: Batch, run: str, seq: int, by: str, reason: str) -> None:
+    """Plan what `Upkeep.redact` promises; what is redacted already is only scrubbed again."""
+    ledger, sql = batch.ledger, batch.ledger.sql
+    entry = ledger.entry(run) if run != rules.APP else None
+    if entry is None:
+        raise RunError("only events of runs can be redacted")
+    rules.redactable(run, entry.status, entry.head, seq)
+    tag, salt, text = ledger.connection.execute(sql["body"], (entry.key, seq)).fetchone()
+    if not salt:
+        return
+    body = text.encode()
+    named = chain.digests(body)
+    if body.startswith(BLOB):
+        body = ledger.connection.execute(sql["blob"], (body[DIGEST].decode(), body[DIGEST].decode() + "g")).fetchone()[
+            0
+        ]
+        named |= chain.digests(body)
+    batch.write(entry, [encode(EventRedacted(seq, reason, by))], 0)
+    batch.also("redact", chain.redacted(salt, body).decode(), entry.key, seq)
+    if tag == "run.started":
+        batch.also("redact_start", entry.key)
+    batch.then(lambda connection: _forget(connection, sql, named))
+    batch.removes = True
+
+
+def prune(batch: Batch, before: int, status: Sequence[str]) -> list[str]:
+    """Plan what `Upkeep.prune` promises; the ids of the runs that go."""
+    ledger, sql = batch.ledger, batch.ledger.sql
+    wanted = {"status": json.dumps([name for name in status if name in ENDED]), "before": before}
+    found = ledger.connection.execute(sql["prunable"], wanted).fetchall()
+    if not found:
+        return []
+    keys = json.dumps([key for key, _ in found])
+    named: set[str] = set()
+    for (text,) in ledger.connection.execute(sql["bodies_of"], (keys,)).fetchall():
+        named |= chain.digests(text.encode())
+    named |= _named_by(ledger.connection, sql, named)
+    runs = ledger.some([run for _, run in found])
+    marks = [encode(RunPruned(run.id, run.head, run.hash.hex())) for run in runs]
+    batch.write(ledger.entry(rules.APP), marks, 0)
+    for statement in ("prune_mark", "prune_events", "prune_runs"):
+        batch.also(statement, keys)
+    batch.then(lambda connection: _forget(connection, sql, named))
+    batch.removes = True
+    for run in runs:
+        ledger.drop(run.id)
+    return [run.id for run in runs]
+
+
+def scrub(connection: sqlite3.Connection, busy: float) -> None:
+    """Leave no trace of what was deleted in the file or its log. Raises StoreUnavailable when readers keep the log."""
+    connection.execute("VACUUM")
+    deadline = time.monotonic() + busy
+    while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        if time.monotonic() > deadline:
+            raise StoreUnavailable(
+                "it is removed, but another process still reads an old state of the file, so bytes may remain in its "
+                "log; do the same again later"
+            )
+
+
+def backup(path: str, copy: str) -> None:
+    """Write a consistent copy of a journal to a new file. Raises StoreUnavailable when it exists or cannot be made."""
+    if Path(copy).exists():
+        raise StoreUnavailable(f"{copy} exists; a backup is written to a new file")
+    with database.translated(copy), closing(database.connect(path)) as connection:
+        connection.execute("VACUUM INTO ?", (copy,))
+
+
+def _named_by(connection: sqlite3.Connection, sql: database.Statements, digests: set[str]) -> set[str]:
+    """The digests that those of these blobs name which are long bodies."""
+    found: set[str] = set()
+    for digest in digests:
+        row = connection.execute(sql["blob"], (digest, digest + "g")).fetchone()
+        if row is not None and row[0][:1] == b"{":
+            found |= chain.digests(row[0])
+    return found
+
+
+def _forget(connection: sqlite3.Connection, sql: database.Statements, named: set[str]) -> None:
+    """Delete those of these blobs that no event names any more."""
+    if named:
+        for (text,) in connection.execute(sql["bodies"]):
+            used = chain.digests(text.encode())
+            named -= used | (_named_by(connection, sql, used) if text.startswith(BLOB.decode()) else set())
+            if not named:
+                return
+    for digest in named:
+        connection.execute(sql["delete_blob"], (digest,))
