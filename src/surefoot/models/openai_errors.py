@@ -161,12 +161,12 @@ def _kind(status: int, fields: Mapping[str, Any], message: str) -> str:
     by_code = [_CODES.get(str(fields.get(key, "")).lower()) for key in ("code", "type")]
     specific = by_code[0] or by_code[1]
     # Some servers call every failure a server error, or every refusal a bad request; then the wording knows more.
-    if specific and not (specific in ("server", "rate_limited") and status in (0, 400, 429, 500)):
+    if specific and specific not in ("server", "rate_limited"):
         return specific
     for words, kind in _WORDS:
         if words.search(message):
             return kind
-    if specific:
+    if specific and status not in (503, 529):
         return specific
     return _STATUS.get(status) or ("server" if status >= 500 or status == 0 else "invalid_request")
 

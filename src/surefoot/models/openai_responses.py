@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from surefoot.core.messages import File, Image, Part, Reasoning, Text, text_of
@@ -174,15 +173,9 @@ class Answer:
         if not isinstance(answer.get("output"), list) and not answer.get("error"):
             raise errors.malformed(f"it holds no output: {str(data)[:200]}", headers)
         self._final = answer
-        reply = self._reply(headers)
-        for part in reply.parts:
-            if type(part) is Text:
-                self._deltas.send("text", part.text)
-            elif type(part) is Reasoning:
-                self._deltas.send("reasoning", part.text)
-        for call in reply.calls:
-            self._deltas.send("call", call.name)
-        return replace(reply, first_token=self._deltas.first)
+        for entry in rows(answer.get("output")):
+            self._announce(entry)
+        return self._reply(headers)
 
     def add(self, data: Any) -> None:
         """One event of a stream. Raises ModelError for one that reports an error."""
@@ -194,7 +187,9 @@ class Answer:
         elif kind in ("response.reasoning_summary_text.delta", "response.reasoning_text.delta"):
             self._deltas.send("reasoning", str(event.get("delta") or ""))
         elif kind == "response.output_item.added":
-            self._begun(item(event.get("item")))
+            begun = item(event.get("item"))
+            if begun.get("type") == "function_call":
+                self._announce(begun)
         elif kind == "response.output_item.done":
             index = event.get("output_index")
             self._items[index if isinstance(index, int) else len(self._items)] = item(event.get("item"))
@@ -209,9 +204,17 @@ class Answer:
             raise errors.cut(headers)
         return self._reply(headers)
 
-    def _begun(self, begun: Mapping[str, Any]) -> None:
-        if begun.get("type") == "function_call":
-            self._deltas.send("call", self._names.from_wire(str(begun.get("name") or "")))
+    def _announce(self, entry: Mapping[str, Any]) -> None:
+        """Hand on what an output item says."""
+        reading = _Reading(self._names)
+        reading.take(entry)
+        for part in reading.parts:
+            if type(part) is Text:
+                self._deltas.send("text", part.text)
+            elif type(part) is Reasoning:
+                self._deltas.send("reasoning", part.text)
+        for call in reading.calls:
+            self._deltas.send("call", call.name)
 
     def _reply(self, headers: Mapping[str, str]) -> ModelReply:
         final = self._final or {}
@@ -228,7 +231,7 @@ class Answer:
         if text and not any(type(part) is Text for part in reading.parts):
             reading.parts.append(Text(text))
         calls = tuple(reading.calls)
-        cause = item(final.get("incomplete_details")).get("reason") if status == "incomplete" else ""
+        cause = (item(final.get("incomplete_details")).get("reason") or "length") if status == "incomplete" else ""
         finish = "content_filter" if reading.refused and not calls else finish_of(cause, calls)
         if finish == "content_filter" and not text_of(tuple(reading.parts)) and not calls:
             raise errors.refused(0, {"code": "content_filter", "message": "the answer was filtered"}, headers)
