@@ -125,6 +125,7 @@ class App:
         self._loop = None
         if worker is not None:
             await worker.close(self._parts.settings.grace)
+            await self._parts.models.aclose()
             await self._parts.store.close()
 
     def run_sync(self, awaitable: Awaitable[T]) -> T:

@@ -13,8 +13,10 @@ from surefoot.core.errors import ConfigurationError, DuplicateTool, UnknownPrice
 from surefoot.core.ports import Clock, Live, Model, Policy, Store, Tool, Toolset
 from surefoot.core.values import Limits
 from surefoot.engine.plan import Plan, Rules
-from surefoot.journal import new_owner, open_live, open_store
-from surefoot.models import default_model, model_from
+from surefoot.journal import SqliteStore, open_store
+from surefoot.journal.owner import new_owner
+from surefoot.journal.sqlite import Settings as SqliteSettings
+from surefoot.models import Models
 from surefoot.models.pricing import has_price, price
 from surefoot.settings import Settings
 from surefoot.tools.function import as_tool
@@ -30,8 +32,9 @@ class Parts:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self.policy: Policy = policy or EffectPolicy()
-        self.store: Store = open_store(store, self.clock, durable=settings.durable) if isinstance(store, str) else store
-        self.live: Live = open_live(store if isinstance(store, str) else "memory:", self.clock)
+        self.store: Store = _store(store, settings, self.clock) if isinstance(store, str) else store
+        self.live: Live = _Live()
+        self.models = Models()
         self.owner = new_owner()
 
 
@@ -50,7 +53,7 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
     tools, toolsets = _tools(agent)
     specs = tuple(tool.spec for tool in tools.values())
     output = output_of(agent.output)
-    model = _model(agent, settings)
+    model = _model(agent, parts)
     limits = agent.limits
     schema = output.schema
     digest = canonical.digest(
@@ -91,6 +94,12 @@ def check_price(plan: Plan, limits: Limits | None) -> None:
         )
 
 
+def _store(url: str, settings: Settings, clock: Clock) -> Store:
+    if settings.durable and url.startswith("sqlite:"):
+        return SqliteStore(url.partition(":")[2], clock, SqliteSettings(flush=True))
+    return open_store(url, clock)
+
+
 def _rules(settings: Settings) -> Rules:
     return Rules(
         model_tries=settings.model_tries,
@@ -103,16 +112,16 @@ def _rules(settings: Settings) -> Rules:
     )
 
 
-def _model(agent: Agent[Any, Any], settings: Settings) -> Model:
-    choice = agent.model
-    if choice is None:
-        return model_from(settings.model) if settings.model else default_model()
+def _model(agent: Agent[Any, Any], parts: Parts) -> Model:
+    choice = agent.model or parts.settings.model
+    if not choice:
+        return parts.models.default()
     if isinstance(choice, str):
-        return model_from(choice)
+        return parts.models.model(choice)
     if isinstance(choice, Model):
         return choice
     if len(choice) == 1:
-        return model_from(choice[0]) if isinstance(choice[0], str) else choice[0]
+        return parts.models.model(choice[0]) if isinstance(choice[0], str) else choice[0]
     raise ConfigurationError(f"agent {agent.name!r}: a list of models to fall back on is not supported yet; name one model")
 
 
@@ -140,3 +149,23 @@ def _flat(choices: Iterable[ToolChoice], found: Callable[[Toolset], None]) -> It
             yield as_tool(choice)
         else:
             raise ConfigurationError(f"{choice!r} is not a tool: give a function, a @tool, or a toolset")
+
+
+class _Live:
+    def __init__(self) -> None:
+        self._queues: dict[str, list[Any]] = {}
+
+    def publish(self, run: str, delta: Any) -> None:
+        for queue in self._queues.get(run, ()):
+            queue.put_nowait(delta)
+
+    async def subscribe(self, run: str) -> Any:
+        import asyncio
+
+        queue: Any = asyncio.Queue()
+        self._queues.setdefault(run, []).append(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._queues[run].remove(queue)

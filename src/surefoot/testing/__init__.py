@@ -1,1 +1,7 @@
-"""What tests of agents need, shipped: models that follow a script, a clock, faults, contract suites."""
+"""What tests of agents need, shipped: scripted models, a clock a test moves, faults, and the contract every port keeps."""
+
+from surefoot.models.real import forbid_real_models
+from surefoot.testing.clock import ManualClock
+from surefoot.testing.models import CallEveryTool, FunctionModel, ScriptedModel
+
+__all__ = ["CallEveryTool", "FunctionModel", "ManualClock", "ScriptedModel", "forbid_real_models"]
