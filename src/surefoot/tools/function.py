@@ -18,8 +18,7 @@ from surefoot.core.errors import ConfigurationError, InvalidArguments, Unsupport
 from surefoot.core.messages import File, Image, Text
 from surefoot.core.tool import Done, Effect, NotDone, ToolContext, ToolOutput, ToolSpec
 from surefoot.tools.options import Options, checked, is_async, name_of
-from surefoot.tools.repair import Unreadable, kind_of
-from surefoot.tools.repair import read as read_json
+from surefoot.tools.repair import kind_of, read_object
 from surefoot.tools.results import encode
 from surefoot.tools.signature import EMPTY, Signature, docs_of
 from surefoot.tools.signature import read as read_signature
@@ -99,9 +98,12 @@ class FunctionTool(Generic[P, R]):
         """The canonical text of a model's arguments, defaults filled in. Raises InvalidArguments."""
         form = self._ready().form
         try:
-            value, text = read_json(arguments) if arguments.strip() else ({}, "{}")
+            # Nothing at all is no arguments.
+            value, text = read_object(arguments) if arguments.strip() else (None, "")
+            if value is None or value == "":
+                value, text = {}, "{}"
             if type(value) is not dict:
-                value, text = self._object(value)
+                raise self._refused(value)
             return form.canonical(text, value)
         except ValueError as error:
             raise InvalidArguments(f"invalid arguments for {self._name}: {error}") from None
@@ -145,19 +147,9 @@ class FunctionTool(Generic[P, R]):
             return found
         raise TypeError(f"the probe of tool {self._name!r} returned {found!r}; return Done(result) or NotDone()")
 
-    def _object(self, value: Any) -> tuple[Any, str]:
-        """What a model means that does not write an object: nothing at all, or a string that holds it."""
-        if isinstance(value, str) and value.strip():
-            try:
-                inner, text = read_json(value)
-            except Unreadable:
-                inner, text = value, ""
-            if type(inner) is dict:
-                return inner, text
-        if value is None or value == "":
-            return {}, "{}"
+    def _refused(self, value: Any) -> ValueError:
         keys = ", ".join(self._ready().spec.input_schema.get("properties", ()))
-        raise ValueError(f"expected a JSON object{keys and f' with the keys {keys}'}, got {kind_of(value)}")
+        return ValueError(f"expected a JSON object{keys and f' with the keys {keys}'}, got {kind_of(value)}")
 
     def _ready(self) -> _Built:
         if self._built is None:

@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["difference", "explain", "nearest", "path_text", "printable"]
 
 _MOST = 8
+#: Keys that are not expected, of models and TypedDicts, and of dataclasses.
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _SHOWN = 60
 
 
 def explain(error: ValidationError, value: Any, known: Sequence[str]) -> str:
     """The errors of one validation, a clause for each place; ``value`` is what was read, ``known`` its valid keys."""
     told: dict[str, list[str]] = {}
-    for item in error.errors(include_url=False):
+    items = error.errors(include_url=False)
+    # One member of a union does not know the other's keys: that says nothing where there is more to say.
+    telling = [item for item in items if item["type"] not in _UNKNOWN or not _walk(item["loc"], value)[2]]
+    for item in telling or items:
         where, what = _clause(item, value, known)
         clauses = told.setdefault(where, [])
         if what not in clauses:
@@ -74,12 +79,12 @@ def printable(text: str) -> str:
 
 
 def _clause(item: ErrorDetails, value: Any, known: Sequence[str]) -> tuple[str, str]:
-    path, found = _walk(item["loc"], value)
+    path, found, member = _walk(item["loc"], value)
     where = path_text(path)
     match item["type"]:
         case "missing":
-            return path_text((*path, str(item["loc"][-1]))), "missing, and required"
-        case "extra_forbidden":
+            return path_text((*path, str(item["loc"][-1]))), f"missing, and required{member and f' for {member}'}"
+        case kind if kind in _UNKNOWN:
             hint = nearest(str(item["loc"][-1]), known) if len(path) == 1 else ""
             names = f"; known are {', '.join(known)}" if known and len(path) == 1 and not hint else ""
             return where, f"is not a known name{hint}{names}"
@@ -91,15 +96,21 @@ def _clause(item: ErrorDetails, value: Any, known: Sequence[str]) -> tuple[str, 
             return where, f"{item['msg'].replace('Input should', 'should')}, got {_shown(found)}"
 
 
-def _walk(loc: Sequence[str | int], value: Any) -> tuple[tuple[str | int, ...], Any]:
-    """The part of a location that is a path in ``value``: pydantic mixes in the names of a union's members."""
+def _walk(loc: Sequence[str | int], value: Any) -> tuple[tuple[str | int, ...], Any, str]:
+    """The part of a location that is a path in ``value``, what is there, and the union's member meant, if it is one.
+
+    pydantic mixes the names of a union's members into its locations.
+    """
     path: list[str | int] = []
-    for part in loc:
+    member = ""
+    for index, part in enumerate(loc):
         inside = part in value if isinstance(value, dict) else isinstance(value, list) and part in range(len(value))
         if inside:
             value = value[part]
             path.append(part)
-    return tuple(path), value
+        elif index + 1 < len(loc) and str(part).isidentifier():
+            member = str(part)
+    return tuple(path), value, member
 
 
 def _shown(value: Any) -> str:

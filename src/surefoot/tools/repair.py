@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from surefoot.core import canonical
 
-__all__ = ["Unreadable", "kind_of", "quoted", "read", "read_in_prose"]
+__all__ = ["Unreadable", "kind_of", "quoted", "read", "read_in_prose", "read_object"]
 
 #: Candidates tried when looking for one object in prose; a text with more is not clear anyway.
 _TRIES = 64
@@ -49,13 +50,24 @@ def read(text: str) -> tuple[Any, str]:
         raise Unreadable(str(error)) from None
 
 
+def read_object(text: str) -> tuple[Any, str]:
+    """As `read`, but a JSON string that holds an object is read as that object."""
+    value, clean = read(text)
+    if isinstance(value, str):
+        with suppress(Unreadable):
+            inner, clean_inner = read(value)
+            if isinstance(inner, dict):
+                return inner, clean_inner
+    return value, clean
+
+
 def read_in_prose(text: str) -> tuple[Any, str]:
-    """As `read`, but the value may stand in prose: alone in a code fence, or as the only object, or else array.
+    """As `read_object`, but the value may stand in prose: alone in a code fence, or as the only object, or else array.
 
     Raises `Unreadable`.
     """
     try:
-        return read(text)
+        return read_object(text)
     except Unreadable as error:
         problem = error
     fences = _FENCE.findall(text)

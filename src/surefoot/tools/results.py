@@ -7,6 +7,7 @@ where not. ``None`` is ``null``, and ``done`` for a tool that is annotated to re
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -88,13 +89,18 @@ def _json(value: Any, serializer: SchemaSerializer | None) -> str:
             return serializer.to_json(value, by_alias=True, warnings="error", ensure_ascii=False).decode()
         except Exception:  # noqa: BLE001,S110  not what the annotation says: then as what it is
             pass
-    from pydantic_core import to_json
+    from pydantic_core import to_json, to_jsonable_python
 
     try:
         return to_json(value, by_alias=True, inf_nan_mode="strings", fallback=_builtin).decode()
+    except Exception as error:  # noqa: BLE001  serializers are users' code
+        why = str(error)
+    try:  # names of files may hold what is not UTF-8: written out, they can be told
+        return json.dumps(to_jsonable_python(value, by_alias=True, inf_nan_mode="strings", fallback=_builtin))
     except Exception as error:
+        why = why.removeprefix("Error serializing to JSON: ").removeprefix("TypeError: ")
         raise TypeError(
-            f"the tool returned {_article(value)}, which has no JSON form ({error}); return text, numbers, "
+            f"the tool returned {_article(value)}, which has no JSON form ({why}); return text, numbers, "
             "lists, dicts, a dataclass or a pydantic model"
         ) from error
 

@@ -82,9 +82,9 @@ class Form:
         raise ValueError(f"{place}the value does not settle: its own canonical form {settled[:200]} is refused ({why})")
 
     def _why(self, error: ValidationError, value: Any) -> str:
-        if error.errors(include_url=False)[0]["type"] == "json_invalid":
-            # The text was read once, so this is what pydantic's parser cannot take; ours has the better word for it.
-            canonical.dumps(value)
+        if error.errors(include_url=False)[0]["type"] in ("json_invalid", "string_unicode"):
+            # The text was read once, so this is what pydantic's parser cannot take; we have the better word for it.
+            _text(value)
         return explain(error, value, self._known)
 
 
