@@ -6,20 +6,22 @@
 - fail once with an error, as a full disk does;
 - freeze until it is thawed, as a process does that is suspended, while others go on with the store inside.
 
-Before and after each append it can call a function, which may write to the store inside: an outside writer in every gap.
+Before and after each append it can call a function, which may write to the store inside: an outside writer in every
+gap.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from surefoot.core.errors import StoreUnavailable
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.ports import Store
 from surefoot.core.rows import Claim, Problem, Query, RunRow
 
-__all__ = ["After", "Before", "FaultyStore", "Stopped"]
+__all__ = ["After", "Before", "Faults", "FaultyStore", "Stopped"]
 
 #: Called before each append with the store inside, the stream and the events about to be appended.
 Before = Callable[[Store, str, Sequence[Event | AppEvent]], Awaitable[None]]
@@ -34,44 +36,43 @@ class Stopped(StoreUnavailable):
         super().__init__("the store was stopped by a test; open another application on the store inside")
 
 
-class FaultyStore:
-    """A `Store` around another one, with faults.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """What is to go wrong, and when. Writes are counted from 1.
 
-    Args:
-        store: the store inside. Whoever is to survive the fault uses it directly.
+    Attributes:
         stop_at: the write at which the store stops, for good; every call then raises `Stopped`.
         committed: whether the write at which it stops is still committed.
         fail: errors to raise instead of a write, by its number.
-        freeze_at: the write that waits, before anything is written, until `thaw` is called; later writes wait with it.
-        before, after: called around each append.
+        freeze_at: the write that waits, before anything is written, until `FaultyStore.thaw`; later ones wait with it.
+        before: called before each append.
+        after: called after each append.
+    """
+
+    stop_at: int | None = None
+    committed: bool = False
+    fail: Mapping[int, Exception] = field(default_factory=dict)
+    freeze_at: int | None = None
+    before: Before | None = None
+    after: After | None = None
+
+
+class FaultyStore:
+    """A `Store` around another one, with faults. Whoever is to survive them uses the store inside.
 
     Attributes:
+        inside: the store inside.
         writes: how many writes were begun so far.
         stopped, frozen: events that are set when the store has stopped, or a write waits.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        *,
-        stop_at: int | None = None,
-        committed: bool = False,
-        fail: Mapping[int, Exception] | None = None,
-        freeze_at: int | None = None,
-        before: Before | None = None,
-        after: After | None = None,
-    ) -> None:
+    def __init__(self, store: Store, faults: Faults) -> None:
         self.inside = store
         self.writes = 0
         self.stopped = asyncio.Event()
         self.frozen = asyncio.Event()
-        self._stop_at = stop_at
-        self._committed = committed
-        self._fail = dict(fail or {})
-        self._freeze_at = freeze_at
+        self._faults = faults
         self._thawed = asyncio.Event()
-        self._before = before
-        self._after = after
 
     def stop(self) -> None:
         """Stop now, for good."""
@@ -79,7 +80,6 @@ class FaultyStore:
 
     def thaw(self) -> None:
         """Let frozen writes go on."""
-        self._freeze_at = None
         self._thawed.set()
 
     # ------------------------------------------------------------------------------------------------ what writes
@@ -95,11 +95,11 @@ class FaultyStore:
     ) -> list[Record]:
         """See `Journal.append`."""
         last = await self._begin()
-        if self._before is not None:
-            await self._before(self.inside, stream, events)
+        if self._faults.before is not None:
+            await self._faults.before(self.inside, stream, events)
         records = await self.inside.append(stream, events, head=head, epoch=epoch, barrier=barrier)
-        if self._after is not None:
-            await self._after(self.inside, records)
+        if self._faults.after is not None:
+            await self._faults.after(self.inside, records)
         self._end(last=last)
         return records
 
@@ -121,15 +121,15 @@ class FaultyStore:
         """Count a write, and do what is to be done before it; whether it is the last."""
         self._alive()
         self.writes += 1
-        number = self.writes
-        if self._freeze_at is not None and number >= self._freeze_at:
+        number, faults = self.writes, self._faults
+        if faults.freeze_at is not None and number >= faults.freeze_at:
             self.frozen.set()
             await self._thawed.wait()
             self._alive()
-        if number in self._fail:
-            raise self._fail.pop(number)
-        last = number == self._stop_at
-        if last and not self._committed:
+        if number in faults.fail:
+            raise faults.fail[number]
+        last = number == faults.stop_at
+        if last and not faults.committed:
             self._end(last=True)
         return last
 
