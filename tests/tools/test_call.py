@@ -211,9 +211,7 @@ async def test_arguments_of_an_older_version_are_refused_before_anything_runs() 
     def count(number: int) -> None:
         ran.append(number)
 
-    with pytest.raises(
-        InvalidArguments, match=r"invalid arguments for count: number: missing, and required; n: is not"
-    ):
+    with pytest.raises(InvalidArguments, match=r"invalid arguments: number: missing, and required; n: is not"):
         await count.call('{"n":1}', context())
     assert ran == []
 
@@ -256,6 +254,17 @@ async def test_an_async_function_cannot_end_the_process() -> None:
 
     with pytest.raises(RuntimeError, match="the tool raised SystemExit"):
         await leave.call("{}", context())
+
+
+async def test_what_a_function_cancels_itself_is_its_failure() -> None:
+    @tool
+    async def inner() -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    with pytest.raises(RuntimeError, match="the tool raised CancelledError"):
+        await inner.call("{}", context())
 
 
 async def test_sync_functions_run_in_threads_with_the_callers_context() -> None:

@@ -6,6 +6,7 @@ imports nothing. The function stays callable as it was.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -106,7 +107,7 @@ class FunctionTool(Generic[P, R]):
                 raise self._refused(value)
             return form.canonical(text, value)
         except ValueError as error:
-            raise InvalidArguments(f"invalid arguments for {self._name}: {error}") from None
+            raise InvalidArguments(f"invalid arguments: {error}") from None
 
     async def call(self, arguments: str, context: ToolContext[Any]) -> ToolOutput:
         """Run the function on canonical arguments: async ones here, sync ones in a thread, left alone when cancelled.
@@ -118,14 +119,20 @@ class FunctionTool(Generic[P, R]):
         try:
             values: dict[str, Any] = built.form.load(arguments)
         except ValueError as error:
-            raise InvalidArguments(f"invalid arguments for {self._name}: {error}") from None
+            raise InvalidArguments(f"invalid arguments: {error}") from None
         body = built.bind(self.function, values, context)
         try:
             if built.is_async:
                 return built.encode(await body())
             result = await self._threads.run(lambda: built.encode_sync(_contained(body)))
-        except (SystemExit, GeneratorExit) as error:
-            raise RuntimeError(f"the tool raised {type(error).__name__}") from error
+        except SystemExit as error:
+            raise RuntimeError("the tool raised SystemExit") from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled this call: the function awaited something that was.
+            raise RuntimeError("the tool raised CancelledError") from error
         return result if isinstance(result, ToolOutput) else built.encode(await result)
 
     async def probe(self, key: str) -> Done | NotDone:
@@ -257,9 +264,7 @@ def _contained(body: Callable[[], Any]) -> Any:
     """Call a sync function in its thread, where what would end a process or confuse a loop fails as others do."""
     try:
         return body()
-    except BaseException as error:
-        if isinstance(error, Exception) and not isinstance(error, StopIteration):
-            raise
+    except (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, asyncio.CancelledError) as error:
         raise RuntimeError(f"the tool raised {type(error).__name__}") from error
 
 
