@@ -10,9 +10,7 @@ from bench import report
 
 
 def main() -> None:
-    known = sorted(
-        path.stem for path in Path(__file__).parent.glob("*.py") if "\ndef figures(" in path.read_text()
-    )
+    known = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if "\ndef figures(" in path.read_text())
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", default=known, metavar="NAME", help=f"one of: {', '.join(known)}")
     parser.add_argument("--record", action="store_true", help="write the figures into bench/RESULTS.md")

@@ -49,9 +49,7 @@ def machine() -> str:
 def record(name: str, title: str, figures: Sequence[Figure]) -> None:
     """Put a benchmark's section into the results, in place of its last one."""
     text = RESULTS.read_text() if RESULTS.exists() else "# Measured\n"
-    section = (
-        f"## {title}\n\n`python -m bench {name}` · {machine()} · {dt.datetime.now(dt.UTC):%Y-%m-%d}\n\n{table(figures)}\n"
-    )
+    section = f"## {title}\n\n`python -m bench {name}` · {machine()} · {dt.datetime.now(dt.UTC):%Y-%m-%d}\n\n{table(figures)}\n"
     found = re.compile(rf"## {re.escape(title)}\n.*?(?=\n## |\Z)", re.DOTALL)
     text = found.sub(lambda _: section, text) if found.search(text) else f"{text.rstrip()}\n\n{section}"
     RESULTS.write_text(text.rstrip() + "\n")

@@ -65,15 +65,15 @@ async def _cpu(store: str, steps: int, rounds: int) -> float:
             began = time.process_time()
             run = await app.run(agent, "go")
             taken.append(time.process_time() - began)
-            assert run.status == "done" and run.steps == steps + 1
+            assert run.status == "done"
+            assert run.steps == steps + 1
     return statistics.median(taken)
 
 
 def step(store: str, short: int = SHORT, long: int = LONG) -> float:
     """Microseconds of CPU a step."""
     least = min(
-        (asyncio.run(_cpu(store, long, ROUNDS)) - asyncio.run(_cpu(store, short, ROUNDS))) / (long - short)
-        for _ in range(2)
+        (asyncio.run(_cpu(store, long, ROUNDS)) - asyncio.run(_cpu(store, short, ROUNDS))) / (long - short) for _ in range(2)
     )
     return least * 1e6
 
@@ -146,14 +146,26 @@ def figures() -> list[Figure]:
         durable = step(f"sqlite:{path}")
         late = step(f"sqlite:{Path(folder) / 'late.db'}", 200, 400)
         with sqlite3.connect(path) as connection:
-            events, = connection.execute("SELECT count(*) FROM event").fetchone()
+            (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
         size = sum(file.stat().st_size for file in Path(folder).glob("steps.db*") if "wal" not in file.name)
     return [
         Figure("floor: a loop by hand, CPU a step", bare, "µs"),
         at_most("in memory, CPU a step", memory, "µs", 60),
-        Figure("in memory, times the floor", memory / bare, "×", "≤ 6.7 × (60 µs beside a floor of 9)", memory / bare <= 60 / 9),
+        Figure(
+            "in memory, times the floor",
+            memory / bare,
+            "×",
+            "≤ 6.7 × (60 µs beside a floor of 9)",
+            memory / bare <= 60 / 9,
+        ),
         at_most("durable (SQLite), gated and traced, CPU a step", durable, "µs", 200),
-        Figure("durable, times the floor", durable / bare, "×", "≤ 22 × (200 µs beside a floor of 9)", durable / bare <= 200 / 9),
+        Figure(
+            "durable, times the floor",
+            durable / bare,
+            "×",
+            "≤ 22 × (200 µs beside a floor of 9)",
+            durable / bare <= 200 / 9,
+        ),
         Figure("durable, steps 200 to 400 against 10 to 210", late / durable, "×", "flat: ≤ 1.15 ×", late / durable <= 1.15),
         at_most("stored a step of four events", size / events * 4, "bytes", 1_000),
     ]

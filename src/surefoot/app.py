@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import logging
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,7 +11,7 @@ from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
-from surefoot.core.errors import AlreadyDecided, ConfigurationError, RunError, RunNotFound, UnknownAgent
+from surefoot.core.errors import ConfigurationError, RunError, RunNotFound, UnknownAgent
 from surefoot.core.model import Delta
 from surefoot.core.ports import Clock, Policy, Query, RunRow, Store
 from surefoot.core.request import Request
@@ -26,20 +24,16 @@ from surefoot.engine.work import Suspended
 from surefoot.engine.worker import Settings as WorkerSettings
 from surefoot.engine.worker import Worker
 from surefoot.runs import desk
-from surefoot.runs.following import merged
+from surefoot.runs.following import merged, soon
 from surefoot.runs.intake import Input, ListOptions, RunOptions, add, inherited, query_of, storable
 from surefoot.settings import Settings
 from surefoot.wiring import assemble, check_price, plan_of
 
-__all__ = ["App", "Approve"]
-
-_log = logging.getLogger("surefoot.app")
+__all__ = ["App"]
 
 Out = TypeVar("Out")
 T = TypeVar("T")
 Records = list[ev.Record]
-#: Says yes, no, or nothing (None: leave the question open) to a request.
-Approve = Callable[[Request], bool | None | Awaitable[bool | None]]
 
 
 class App:
@@ -63,7 +57,7 @@ class App:
         *,
         agents: Sequence[Agent[Any, Any]] = (),
         settings: Settings | None = None,
-        approve: Approve | None = None,
+        approve: desk.Approve | None = None,
         policy: Policy | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -200,7 +194,7 @@ class App:
                     seen = await self._seen(state)
                     if seen.waiting or seen.ended:
                         return seen
-                await _soon(changed, self._parts.settings.poll)
+                await soon(changed, self._parts.settings.poll)
 
     async def get(self, run: Run[Out] | str) -> Run[Out]:
         """A run as it stands, by its id or by the id its caller gave it. Raises RunNotFound."""
@@ -248,8 +242,14 @@ class App:
         """
         return await self._settle(request, "approve" if approve else "deny", by, reason)
 
-    async def settle(  # noqa: PLR0913  a decision's own fields
-        self, request: Request | str, outcome: Literal["done", "retry", "give_up"], *, result: str = "", by: str = "", reason: str = ""
+    async def settle(
+        self,
+        request: Request | str,
+        outcome: Literal["done", "retry", "give_up"],
+        *,
+        result: str = "",
+        by: str = "",
+        reason: str = "",
     ) -> Run[Any]:
         """Say what became of a call whose outcome is unknown: it was done (with this result), run it again, or give up.
 
@@ -257,7 +257,7 @@ class App:
         """
         return await self._settle(request, outcome, by, reason, result)
 
-    async def _settle(self, request: Request | str, decision: str, by: str, reason: str, result: str | None = None) -> Run[Any]:  # noqa: PLR0913  a decision's own fields
+    async def _settle(self, request: Request | str, decision: str, by: str, reason: str, result: str | None = None) -> Run[Any]:
         await self.open()
         name = request if isinstance(request, str) else request.id
         state = await desk.settle(self._parts.store, name, decision, by, reason, result)
@@ -289,16 +289,22 @@ class App:
         finally:
             await records.aclose()
 
-    async def prune(self, older_than: timedelta | datetime, *, status: Sequence[str] = ("done", "failed", "cancelled")) -> Sequence[str]:
+    async def prune(
+        self, older_than: timedelta | datetime, *, status: Sequence[str] = ("done", "failed", "cancelled")
+    ) -> Sequence[str]:
         """Delete runs that ended before a time, for good; their ids."""
         await self.open()
         now = self._parts.clock.now()
-        before = int(older_than.timestamp() * 1e6) if isinstance(older_than, datetime) else now - int(older_than.total_seconds() * 1e6)
+        before = (
+            int(older_than.timestamp() * 1e6) if isinstance(older_than, datetime) else now - int(older_than.total_seconds() * 1e6)
+        )
         return await self._parts.store.prune(before=before, status=status)
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _add(self, agent: Agent[Any, Any] | str, prompt: Input, options: RunOptions, parent: ev.RunStarted | None = None) -> RunRow:
+    async def _add(
+        self, agent: Agent[Any, Any] | str, prompt: Input, options: RunOptions, parent: ev.RunStarted | None = None
+    ) -> RunRow:
         await self.open()
         if not isinstance(agent, str):
             self._register(agent)
@@ -362,27 +368,16 @@ class App:
         return state.seq == seq and bool(await desk.questions(self._parts.store, state))
 
     async def _answer(self, state: State) -> bool:
-        """Ask the `approve` callback; unknown outcomes are never put to it, for a machine must not repeat them."""
-        if self._approve is None:
-            return False
-        settled = False
-        for request in list(state.requests.values()):
-            if request.kind != "call":
-                continue
-            said = self._approve(request)
-            if inspect.isawaitable(said):
-                said = await said
-            if said is None:
-                continue
-            try:
-                await desk.settle(self._parts.store, request.id, "approve" if said else "deny", "approve callback", "")
-            except AlreadyDecided:
-                _log.info("question %s was settled by somebody else meanwhile", request.id)
-            settled = True
-        return settled
+        """Ask the `approve` callback what a run that begins to wait wants to know."""
+        return self._approve is not None and await desk.put_to(self._parts.store, state, self._approve)
 
     async def _child(
-        self, context: ToolContext[Any], agent: Any, prompt: Any, options: dict[str, Any], spend: Callable[[Spent], None]
+        self,
+        context: ToolContext[Any],
+        agent: Any,
+        prompt: Any,
+        options: dict[str, Any],
+        spend: Callable[[Spent], None],
     ) -> Run[Any]:
         """Run a child for a tool; when it waits, the tool's body stops and is run again once the child has ended."""
         store, worker = self._parts.store, await self._working()
@@ -396,12 +391,3 @@ class App:
             if state.status == "waiting":
                 raise Suspended(row.id)
             await asyncio.sleep(0.05)
-
-
-async def _soon(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, but not for ever: another process may act without a word."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass

@@ -75,4 +75,4 @@ def _parse(name: str, text: str, kind: str) -> Any:  # noqa: ANN401  the field's
             return int(text)
         return float(text) if kind == "float" else text
     except (KeyError, ValueError):
-        raise ConfigurationError(f"{name}={text!r} is not a valid {kind.split()[0]}; unset it or correct it") from None
+        raise ConfigurationError(f"{name}={text!r} is not a valid {kind.split(maxsplit=1)[0]}; unset it or correct it") from None

@@ -149,7 +149,9 @@ class UnknownEvent(JournalError):
     def __init__(self, tag: str, stream: str) -> None:
         self.tag = tag
         self.stream = stream
-        super().__init__(f"run {stream} holds an event {tag!r} of a newer surefoot; upgrade this worker, or leave the run to a newer one")
+        super().__init__(
+            f"run {stream} holds an event {tag!r} of a newer surefoot; upgrade this worker, or leave the run to a newer one"
+        )
 
 
 class Fenced(JournalError):

@@ -46,7 +46,8 @@ class RunStarted(_Event, frozen=True, gc=False, tag="run.started"):
 
 class RunClaimed(_Event, frozen=True, gc=False, tag="run.claimed"):
     """A worker took the run. ``session_head``, set by the first claim, is the journal position up to which the
-    session's earlier runs belong to this run's prompt."""
+    session's earlier runs belong to this run's prompt.
+    """
 
     worker: str
     agent_digest: str = ""
@@ -125,7 +126,8 @@ class MemoryRecalled(_Event, frozen=True, gc=False, tag="memory.recalled"):
 class ContextCompacted(_Event, frozen=True, gc=False, tag="context.compacted"):
     """The prompt was made to fit. Of the session's and the run's messages, the first ``dropped`` are left out, with
     ``summary`` in their place, and tool results in the first ``shortened`` are cut to their heads. The originals stay in
-    the journal. ``how`` is shortened, dropped or summarised; ``before`` and ``after`` are estimated tokens."""
+    the journal. ``how`` is shortened, dropped or summarised; ``before`` and ``after`` are estimated tokens.
+    """
 
     how: str
     before: int = 0
@@ -383,5 +385,3 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 def tag_of(event: Event | AppEvent | type[Event | AppEvent]) -> str:
     """The stored tag: ``tool.started``."""
     return str(event.__struct_config__.tag)
-
-

@@ -100,4 +100,3 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
 
 
 Emit = Callable[[Delta], None]
-

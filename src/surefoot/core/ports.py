@@ -7,12 +7,10 @@ agent is made of; `Clock`, `Guard`, `Live`, `Projection`, `Memory`, `Embedder` a
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-import msgspec
-
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
+from surefoot.core.judging import Finding, Judged
 from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, OutputSchema
 from surefoot.core.request import Request
 from surefoot.core.rows import Claim, Problem, Query, RunRow
@@ -80,13 +78,15 @@ class Journal(Protocol):
 
     def follow(self, stream: str | None = None, after: int = 0) -> AsyncGenerator[Record]:
         """Records as they are committed, by any process: of one stream with seq above ``after``, or, with None, of all
-        with position above ``after``. Never ends by itself; close it with ``aclose``."""
+        with position above ``after``. Never ends by itself; close it with ``aclose``.
+        """
         ...
 
     def on_commit(self, callback: Callable[[str, bool], None]) -> Callable[[], None]:
         """Call ``callback(stream, outside)`` on the event loop after each commit to a stream, by any process; returns how
         to stop. ``outside`` is False for what a worker of this very store object wrote with its epoch. A store may report
-        a commit several times, never zero times."""
+        a commit several times, never zero times.
+        """
         ...
 
 
@@ -96,7 +96,8 @@ class Runs(Protocol):
 
     async def add(self, run: str, started: RunStarted) -> tuple[RunRow, bool]:
         """Create a run and append its first event, flushed to disk; (row, True). When (tenant, user, key) with a key
-        names a run already, nothing is written; (its row, False)."""
+        names a run already, nothing is written; (its row, False).
+        """
         ...
 
     async def get(self, run: str) -> RunRow:
@@ -114,7 +115,8 @@ class Leases(Protocol):
 
     async def claim(self, run: str, worker: str, seconds: float, agent_digest: str = "") -> Claim | None:
         """Take a run that is due: epoch + 1, and a run.claimed event. None when it is not to be had: it ended or waits,
-        another's lease holds, or an earlier run of its session (same tenant, user and session) is ready or running."""
+        another's lease holds, or an earlier run of its session (same tenant, user and session) is ready or running.
+        """
         ...
 
     async def renew(self, worker: str, seconds: float) -> None:
@@ -128,7 +130,8 @@ class Leases(Protocol):
     async def due(self, agents: Sequence[str], limit: int = 100) -> tuple[list[str], int]:
         """Runs of these agents that `claim` would take, oldest first: ready ones, waiting ones whose wake_at has
         passed (claim treats them as ready), running ones whose lease ended or whose owner process is gone; and the time
-        at which the next may become due by itself, 0 for none."""
+        at which the next may become due by itself, 0 for none.
+        """
         ...
 
 
@@ -155,12 +158,14 @@ class Upkeep(Protocol):
 
     async def redact(self, run: str, seq: int, *, by: str = "", reason: str = "") -> None:
         """Remove one event's body for good, from the journal and everything derived; the chain stays provable. Only in
-        runs that have ended (RunError otherwise)."""
+        runs that have ended (RunError otherwise).
+        """
         ...
 
     async def prune(self, *, before: int, status: Sequence[str] = ("done", "failed", "cancelled")) -> list[str]:
         """Delete whole runs that ended before a time (Unix microseconds), recording their last hash in ``app``, and free
-        their space for good. Returns their ids."""
+        their space for good. Returns their ids.
+        """
         ...
 
     async def backup(self, path: str) -> None:
@@ -257,20 +262,6 @@ class Toolset(Protocol):
         ...
 
 
-class Judged(msgspec.Struct, frozen=True, gc=False):
-    """A call to be judged, with what a policy may look at."""
-
-    call: str
-    arguments: str
-    tool: ToolSpec
-    agent: str
-    user: str = ""
-    tenant: str = ""
-    session: str = ""
-    context: Mapping[str, Any] = {}
-    state: State | None = None
-
-
 class Output(Protocol):
     """The type of an agent's final answer."""
 
@@ -299,16 +290,6 @@ class Policy(Protocol):
     def judge(self, call: Judged) -> Verdict:
         """The verdict on one call. Must not raise; what it cannot decide, it asks."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a guard noticed. ``action`` is warn, nudge (the model reads the message) or stop."""
-
-    kind: str
-    message: str
-    action: str = "warn"
-    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Guard(Protocol):

@@ -51,7 +51,7 @@ class Request:
 
 
 def visible(text: str) -> str:
-    """Text with control, bidirectional and zero-width characters shown as ``\\u202e``, so that it cannot deceive."""
+    """Text with control, bidirectional and zero-width characters shown by their code points, so that it cannot deceive."""
     if text.isascii() and text.isprintable():
         return text
     return "".join([c if _plain(c) else f"\\u{ord(c):04x}" if ord(c) < 65536 else f"\\U{ord(c):08x}" for c in text])

@@ -65,7 +65,7 @@ class Run(Generic[Out]):
 
 
 def run_of(state: State, output: Output | None = None, waiting: tuple[Request, ...] | None = None) -> Run[Any]:
-    """The picture of a state; ``output`` reads the answer back into the agent's type, ``waiting`` adds children's questions."""
+    """The picture of a state; ``output`` reads the answer back into its type, ``waiting`` adds children's questions."""
     started, spent = state.started, state.spent
     assert started is not None  # every stored run has started
     return Run(

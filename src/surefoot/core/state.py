@@ -11,64 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from surefoot.core import events as ev
-from surefoot.core.messages import File, Image, Message, Text, ToolCall, ToolResult, Usage, text_of
+from surefoot.core.call import Call
+from surefoot.core.messages import Message, Text, ToolCall, Usage, text_of
 from surefoot.core.request import Request
-from surefoot.core.values import Failure, Limits, Spent, Verdict
+from surefoot.core.status import ENDED, status_after
+from surefoot.core.values import Failure, Limits, Spent
 
-__all__ = ["ENDED", "Call", "State", "fold", "status_after"]
-
-#: The statuses a run does not leave by itself.
-ENDED = frozenset({"done", "failed", "cancelled"})
-
-_STATUS: dict[type, str] = {
-    ev.RunStarted: "ready",
-    ev.RunClaimed: "running",
-    ev.RunSuspended: "waiting",
-    ev.RunFinished: "done",
-    ev.RunFailed: "failed",
-    ev.RunCancelled: "cancelled",
-    ev.RunResumed: "ready",
-}
-_WAKES = frozenset({ev.ApprovalDecided, ev.ApprovalExpired, ev.MessageReceived, ev.RunCancelRequested})
-# A redacted event is `Unknown` to its reader, but what it did to the run stands.
-_REDACTED: dict[str, type] = {ev.tag_of(kind): kind for kind in (*_STATUS, *_WAKES)}
-
-
-def status_after(status: str, event: ev.Event | ev.AppEvent) -> str:
-    """The status of a run in ``status`` once ``event`` is appended; stores keep it in the run's row."""
-    kind: type = _REDACTED.get(event.tag, type(event)) if isinstance(event, ev.Unknown) else type(event)
-    if kind in _STATUS:
-        return _STATUS[kind]
-    return "ready" if status == "waiting" and kind in _WAKES else status
-
-
-@dataclass(slots=True)
-class Call:
-    """One tool call of the current step.
-
-    ``status``: proposed → allowed | asked → approved → started → (retrying | suspended | unknown) → closed.
-    """
-
-    id: str
-    name: str
-    arguments: str
-    provider_id: str = ""
-    invalid: str = ""
-    status: str = "proposed"
-    effect: str = "unsafe"
-    verdict: Verdict | None = None
-    request: str = ""
-    digest: str = ""
-    attempt: int = 0
-    epoch: int = 0
-    retry_at: int = 0
-    waits_on: tuple[str, ...] = ()
-    result: ToolResult | None = None
-
-    def close(self, text: str, *, error: bool = False, parts: tuple[Text | Image | File, ...] = ()) -> None:
-        """The call has what the model will be told."""
-        self.status = "closed"
-        self.result = ToolResult(self.id, self.name, text, error, parts, self.provider_id)
+__all__ = ["ENDED", "State", "fold", "status_after"]
 
 
 @dataclass(slots=True)
@@ -286,24 +235,38 @@ def _calls_judged(state: State, event: ev.CallsJudged, record: ev.Record) -> Non
 def _approval_requested(state: State, event: ev.ApprovalRequested, record: ev.Record) -> None:
     call = state.calls[event.call]
     call.status, call.request, call.digest = "asked", event.request, event.digest
-    _ask(state, call, record, Request(
-        event.request, record.stream, call.id, event.kind, event.tool, call.arguments, event.digest, event.reason,
-        call.effect, record.time, event.expires_at, event.verdict,
-    ))  # fmt: skip
+    state.requests[event.request] = Request(
+        event.request,
+        record.stream,
+        call.id,
+        event.kind,
+        event.tool,
+        call.arguments,
+        event.digest,
+        event.reason,
+        call.effect,
+        record.time,
+        event.expires_at,
+        event.verdict,
+    )
 
 
 def _tool_indeterminate(state: State, event: ev.ToolIndeterminate, record: ev.Record) -> None:
     call = state.calls[event.call]
     call.status, call.request, call.digest = "unknown", event.request, event.digest
     state.barren_claims = 0
-    _ask(state, call, record, Request(
-        event.request, record.stream, call.id, "outcome", call.name, call.arguments, event.digest, event.reason,
-        call.effect, record.time,
-    ))  # fmt: skip
-
-
-def _ask(state: State, call: Call, record: ev.Record, request: Request) -> None:
-    state.requests[request.id] = request
+    state.requests[event.request] = Request(
+        event.request,
+        record.stream,
+        call.id,
+        "outcome",
+        call.name,
+        call.arguments,
+        event.digest,
+        event.reason,
+        call.effect,
+        record.time,
+    )
 
 
 def _approval_decided(state: State, event: ev.ApprovalDecided, record: ev.Record) -> None:
@@ -320,7 +283,10 @@ def _approval_decided(state: State, event: ev.ApprovalDecided, record: ev.Record
     elif event.decision in ("answer", "done"):
         call.close(event.result or "")
     elif event.decision == "give_up":
-        call.close(f"It is not known whether this call happened, and it will not be tried again. {event.reason}".strip(), error=True)
+        call.close(
+            f"It is not known whether this call happened, and it will not be tried again. {event.reason}".strip(),
+            error=True,
+        )
     else:
         who = f" by {event.by}" if event.by else ""
         why = f": {event.reason}" if event.reason else ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from surefoot.core import events as ev
+from surefoot.core.call import Call
 from surefoot.core.errors import InvalidArguments, ModelError
 from surefoot.core.messages import Part, ToolCall
 from surefoot.core.model import ModelReply, ModelRequest
 from surefoot.core.ports import Judged
-from surefoot.core.state import Call
 from surefoot.core.values import Failure, Verdict
 from surefoot.engine.bodies import Interrupted
 from surefoot.engine.context import fit, view
@@ -33,7 +33,13 @@ async def ask(work: Work, attempt: int) -> None:
         return
     state = work.state
     request = ModelRequest(
-        view(work.history, state), work.instructions, plan.specs, plan.output.schema, plan.settings, state.id, work.blobs.load
+        view(work.history, state),
+        work.instructions,
+        plan.specs,
+        plan.output.schema,
+        plan.settings,
+        state.id,
+        work.blobs.load,
     )
     began = work.clock.monotonic()
     timeout = min(work.time_left(), plan.settings.timeout or 600.0)
@@ -90,9 +96,7 @@ def read(work: Work, reply: ModelReply, seconds: float) -> ev.ModelReplied:
     model = reply.model if reply.model and not plan.model.name.endswith(f":{reply.model}") else ""
     cost = plan.price(plan.model.name, reply.usage)
     duration, first = int(seconds * 1e6), int((reply.first_token or 0.0) * 1e6)
-    return ev.ModelReplied(
-        state.step, tuple(parts), reply.usage, cost, reply.finish, model, reply.request_id, duration, first
-    )
+    return ev.ModelReplied(state.step, tuple(parts), reply.usage, cost, reply.finish, model, reply.request_id, duration, first)
 
 
 async def judge(work: Work, calls: tuple[Call, ...]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Self
 __all__ = ["Bodies", "Body", "Interrupted"]
 
 
-class Interrupted(Exception):  # noqa: N818  not an error: somebody outside wants the run to stop
+class Interrupted(Exception):
     """Raised out of a `Body` that `Bodies.interrupt` cut short."""
 
 

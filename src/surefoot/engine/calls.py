@@ -7,9 +7,8 @@ import asyncio
 import msgspec
 
 from surefoot.core import events as ev
+from surefoot.core.call import Call
 from surefoot.core.messages import File, Image, Text
-from surefoot.core.ports import Tool
-from surefoot.core.state import Call
 from surefoot.core.tool import Done, ToolOutput, ToolSpec
 from surefoot.core.values import Failure
 from surefoot.engine.bodies import Interrupted
@@ -150,7 +149,8 @@ async def stored(work: Work, parts: tuple[Text | Image | File, ...]) -> tuple[Te
     """The parts with their bytes in the blob store."""
     result: list[Text | Image | File] = []
     for part in parts:
-        if isinstance(part, (Image, File)) and part.data:
-            part = msgspec.structs.replace(part, data=b"", blob=await work.blobs.save(part.data))
-        result.append(part)
+        if isinstance(part, Text) or not part.data:
+            result.append(part)
+        else:
+            result.append(msgspec.structs.replace(part, data=b"", blob=await work.blobs.save(part.data)))
     return tuple(result)

@@ -13,11 +13,25 @@ from collections.abc import Iterable
 import msgspec
 
 from surefoot.core import events as ev
-from surefoot.core.state import ENDED, Call, State
+from surefoot.core.call import Call
+from surefoot.core.state import ENDED, State
 from surefoot.core.values import Failure, Limits
 from surefoot.engine.plan import Plan
 
-__all__ = ["Answer", "Ask", "Judge", "Leave", "Note", "Perform", "Probe", "Step", "Suspend", "Wait", "decide", "limit_of"]
+__all__ = [
+    "Answer",
+    "Ask",
+    "Judge",
+    "Leave",
+    "Note",
+    "Perform",
+    "Probe",
+    "Step",
+    "Suspend",
+    "Wait",
+    "decide",
+    "limit_of",
+]
 
 
 class Leave(msgspec.Struct, frozen=True, gc=False):
@@ -263,5 +277,3 @@ def _ask(state: State, plan: Plan, now: int) -> Step:
         near = state.retry_at - state.last_at <= plan.rules.hold_for * 1e6
         return Wait(state.retry_at) if near else Suspend(("timer",), state.retry_at)
     return Ask(state.attempt + 1)
-
-

@@ -23,20 +23,27 @@ async def drive(work: Work) -> None:
             case d.Suspend():
                 if await work.ledger.intend(ev.RunSuspended(step.waiting_for, step.wake_at), barrier=True):
                     return
-            case d.Note():
-                await work.ledger.intend(*step.events, barrier=_ends(step.events[-1]))
-            case d.Judge():
-                await judge(work, step.calls)
-            case d.Answer():
-                await answer(work, step.text)
-            case d.Ask():
-                await ask(work, step.attempt)
-            case d.Perform():
-                await perform(work, step.calls)
-            case d.Probe():
-                await probe(work, step.calls)
-            case d.Wait():
-                await _wait(work, step.until)
+            case _:
+                await _take(work, step)
+
+
+async def _take(work: Work, step: d.Note | d.Judge | d.Answer | d.Ask | d.Perform | d.Probe | d.Wait) -> None:
+    """One step, after which the run is decided anew."""
+    match step:
+        case d.Note():
+            await work.ledger.intend(*step.events, barrier=_ends(step.events[-1]))
+        case d.Judge():
+            await judge(work, step.calls)
+        case d.Answer():
+            await answer(work, step.text)
+        case d.Ask():
+            await ask(work, step.attempt)
+        case d.Perform():
+            await perform(work, step.calls)
+        case d.Probe():
+            await probe(work, step.calls)
+        case d.Wait():
+            await _wait(work, step.until)
 
 
 async def _wait(work: Work, until: int) -> None:

@@ -83,9 +83,7 @@ class Ledger:
         expected = self._committed + len(self._held)
         if self._held:
             held = tuple(self._held)
-            records = await self._journal.append(
-                self.run, held, head=None, epoch=self.epoch, barrier=self._held_barrier
-            )
+            records = await self._journal.append(self.run, held, head=None, epoch=self.epoch, barrier=self._held_barrier)
             self._settle(records)
             if records[-1].seq == expected:
                 return

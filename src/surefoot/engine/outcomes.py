@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from surefoot.core import events as ev
+from surefoot.core.call import Call
 from surefoot.core.errors import InvalidArguments, ModelError, Retry, ToolFailed
-from surefoot.core.state import Call, State
+from surefoot.core.state import State
 from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Failure, Spent
 from surefoot.engine.plan import Rules

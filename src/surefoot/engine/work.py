@@ -23,9 +23,10 @@ from surefoot.engine.plan import Plan
 __all__ = ["Children", "Suspended", "Work"]
 
 
-class Suspended(BaseException):  # noqa: N818  not an error: the body stops cleanly
+class Suspended(BaseException):
     """Raised through a tool's body when it waits for other runs; a BaseException, so that no ``except Exception`` of the
-    tool takes it for a failure."""
+    tool takes it for a failure.
+    """
 
     def __init__(self, *runs: str) -> None:
         self.runs = runs

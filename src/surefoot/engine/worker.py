@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ class Worker:
     the state of every run that begins to wait, and says whether it settled anything.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the seams it stands between
         self,
         store: Store,
         clock: Clock,
@@ -164,10 +164,8 @@ class Worker:
 
     async def _wake(self, state: State) -> bool:
         """A child ended before its parent began to wait for it."""
-        try:
+        with suppress(HeadMoved):  # somebody else woke it
             await self._store.append(state.id, [ev.RunResumed("surefoot")], head=state.seq)
-        except HeadMoved:
-            pass  # somebody else woke it
         return True
 
     def _agent_slot(self, agent: str) -> asyncio.Semaphore:
@@ -181,7 +179,11 @@ class Worker:
     async def _drive(self, claim: Claim, plan: Plan) -> State | None:
         ledger = Ledger(self._store, claim, self._clock)
         if ledger.state.unknown_tag:
-            _log.warning("run %s holds an event %r of a newer surefoot; left to a newer worker", claim.run, ledger.state.unknown_tag)
+            _log.warning(
+                "run %s holds an event %r of a newer surefoot; left to a newer worker",
+                claim.run,
+                ledger.state.unknown_tag,
+            )
             await self._store.release(claim.run, claim.epoch)
             return None
         work = Work(ledger, plan, self._clock, self._live, self._store, self._unsettled, self._children)
@@ -218,7 +220,11 @@ class Worker:
             text = plan.instructions
             work.instructions = text if isinstance(text, str) else text(work.context())
         except Exception as error:  # noqa: BLE001  the user's own code
-            failure = Failure("setup_failed", text_of_error(error), "mend the agent's deps, toolsets or instructions, then `surefoot resume`")
+            failure = Failure(
+                "setup_failed",
+                text_of_error(error),
+                "mend the agent's deps, toolsets or instructions, then `surefoot resume`",
+            )
             await work.ledger.outcome(ev.RunFailed(failure, work.state.text, work.state.spent), barrier=True)
             return False
         if work.state.started is not None and work.state.started.session:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from surefoot.core import events as ev
 from surefoot.core.errors import AlreadyDecided, HeadMoved, RequestNotFound, RunError, RunNotFound
@@ -12,7 +14,10 @@ from surefoot.core.request import Request
 from surefoot.core.state import ENDED, State, fold
 from surefoot.core.values import Limits
 
-__all__ = ["cancel", "outside", "questions", "resumed", "say", "settle"]
+#: Says yes, no, or nothing (None: leave the question open) to a request.
+Approve = Callable[[Request], bool | Awaitable[bool | None] | None]
+
+__all__ = ["Approve", "cancel", "outside", "questions", "resumed", "say", "settle"]
 
 
 async def outside(store: Store, run: str, make: Callable[[State], ev.Event | None]) -> State:
@@ -65,7 +70,7 @@ async def resumed(store: Store, run: str, by: str, limits: Limits | None) -> Sta
     return await outside(store, run, again)
 
 
-async def settle(store: Store, request: str, decision: str, by: str, reason: str, result: str | None = None) -> State:  # noqa: PLR0913  a decision's own fields
+async def settle(store: Store, request: str, decision: str, by: str, reason: str, result: str | None = None) -> State:
     """Decide a question: approve or deny; of an unknown outcome also done, retry, give_up.
 
     Raises RequestNotFound; AlreadyDecided when someone was faster or the run has ended; RunError when the decision does
@@ -85,6 +90,26 @@ async def settle(store: Store, request: str, decision: str, by: str, reason: str
         return await outside(store, request.partition(":")[0], decided)
     except RunNotFound:
         raise RequestNotFound(request) from None
+
+
+async def put_to(store: Store, state: State, approve: Approve) -> bool:
+    """Put a run's questions to a callback; whether it settled any.
+
+    Unknown outcomes are not put to it, for a machine must not repeat such a call. What the callback raises is raised.
+    """
+    settled = False
+    for request in state.requests.values():
+        if request.kind != "call":
+            continue
+        said = approve(request)
+        if inspect.isawaitable(said):
+            said = await said
+        if said is None:
+            continue
+        with suppress(AlreadyDecided):  # somebody else was faster
+            await settle(store, request.id, "approve" if said else "deny", "approve callback", "")
+        settled = True
+    return settled
 
 
 async def questions(store: Store, state: State, path: tuple[str, ...] = ()) -> tuple[Request, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from surefoot.core import events as ev
 from surefoot.core.model import Delta
 
-__all__ = ["merged"]
+__all__ = ["merged", "soon"]
 
 
 async def merged(
@@ -42,3 +42,12 @@ async def merged(
         await asyncio.gather(*tasks, return_exceptions=True)
         await deltas.aclose()
         await records.aclose()
+
+
+async def soon(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, but not for ever: another process may act without a word."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

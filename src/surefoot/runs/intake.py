@@ -63,7 +63,7 @@ class ListOptions(TypedDict, total=False):
     limit: int
 
 
-async def add(  # noqa: PLR0913  the seams it stands between
+async def add(
     store: Store, clock: Clock, agent: str, prompt: Input, options: RunOptions, parent: ev.RunStarted | None = None
 ) -> RunRow:
     """Create the run that ``options`` describe, or find the one its id names.
