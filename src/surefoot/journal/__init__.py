@@ -20,6 +20,4 @@ def open_store(url: str, clock: Clock) -> Store:
         return MemoryStore(clock)
     if kind == "sqlite" and path:
         return SqliteStore(path, clock)
-    raise ConfigurationError(
-        f"no store is named {url!r}; use 'sqlite:agent.db' (a file) or 'memory:' (nothing is kept)"
-    )
+    raise ConfigurationError(f"no store is named {url!r}; use 'sqlite:agent.db' (a file) or 'memory:' (nothing is kept)")

@@ -60,9 +60,7 @@ def migrations() -> list[str]:
 def connect(path: str, *, write: bool = False, busy: float = 10.0) -> sqlite3.Connection:
     """A connection without implicit transactions; ``busy`` seconds are waited for a lock. Raises sqlite3.Error."""
     uri = Path(path).absolute().as_uri() + ("" if write else "?mode=ro")
-    connection = sqlite3.connect(
-        uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False, cached_statements=64
-    )
+    connection = sqlite3.connect(uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False, cached_statements=64)
     connection.execute("PRAGMA foreign_keys = OFF")
     return connection
 
@@ -101,8 +99,7 @@ def _migrate(connection: sqlite3.Connection, scripts: list[str], have: int) -> N
     todo = "\n".join(scripts[have:])
     try:
         connection.executescript(
-            f"BEGIN IMMEDIATE;\n{todo}\nPRAGMA application_id = {APPLICATION_ID};\n"
-            f"PRAGMA user_version = {len(scripts)};\nCOMMIT;"
+            f"BEGIN IMMEDIATE;\n{todo}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {len(scripts)};\nCOMMIT;"
         )
     except BaseException:
         if connection.in_transaction:

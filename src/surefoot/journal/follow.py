@@ -48,9 +48,7 @@ class _Follower:
 class Hub:
     """Who listens to a store. All methods belong to the event loop's thread."""
 
-    def __init__(
-        self, read: Read, loop: asyncio.AbstractEventLoop, watch: Callable[[bool], None] = lambda on: None
-    ) -> None:
+    def __init__(self, read: Read, loop: asyncio.AbstractEventLoop, watch: Callable[[bool], None] = lambda on: None) -> None:
         self._read = read
         self._loop = loop
         self._watch = watch

@@ -7,10 +7,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from surefoot.core.errors import Fenced, HeadMoved
+from surefoot.core.errors import Fenced, HeadMoved, JournalError
 from surefoot.core.events import AppEvent, Event, Record, RunClaimed, RunStarted
 from surefoot.journal import rules
-from surefoot.journal.ledger import Batch, Encoded, encode
+from surefoot.journal.ledger import LONG, Batch, Encoded, Ledger, encode
 
 __all__ = ["Add", "Remove", "Append", "Claim", "Job", "Release", "Renew", "Save"]
 
@@ -64,6 +64,21 @@ class Append(Job[list[Record]]):
         self._head = head
         self._epoch = epoch
         self._encoded: list[Encoded] | None = None
+
+    def prepare(self, batch: Batch) -> None:
+        """Say which stream it is."""
+        batch.streams.append(self._stream)
+
+    def plain(self, ledger: Ledger) -> bool:
+        """Whether one statement will do: the stream is remembered, its row stays, and no body is long."""
+        entry = ledger.remembered(self._stream)
+        if entry is None or self.locked or rules.moves(entry.status, self._events):
+            return False
+        try:
+            self._encoded = [encode(event) for event in self._events]
+        except JournalError:
+            return False
+        return all(len(body) <= LONG for _, _, body in self._encoded)
 
     def plan(self, batch: Batch) -> list[Record]:
         """Check the fence, and append."""

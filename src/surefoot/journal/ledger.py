@@ -43,8 +43,8 @@ Encoded = tuple[Event | AppEvent, str, bytes]
 class Entry:
     """A stream as the writer knows it: its row, and its last event's seq (``head``), time and hash.
 
-    ``claimed`` and ``ended`` are the positions of its last claim and end; ``held`` says that an earlier run of the session goes first, and is,
-    like the lease, true only right after loading.
+    ``claimed`` and ``ended`` are the positions of its last claim and end. ``held`` says that an earlier run of the session
+    goes first; that and the lease are true only right after loading.
     """
 
     id: str
@@ -72,14 +72,22 @@ class Ledger:
         self.sql = sql
         self.position = 0
         self.key = 0
+        self._certain = 0
         self._entries: dict[str, Entry] = {}
 
-    def refresh(self) -> None:
-        """Forget everything if somebody else wrote. Inside a transaction, what is known is then certain."""
+    def refresh(self) -> bool:
+        """Forget everything if somebody else wrote, and say so. Inside a transaction, what is known is then certain."""
         position, key = self.connection.execute(self.sql["last"]).fetchone()
-        if position != self.position or len(self._entries) > _REMEMBERED:
+        moved = bool(position != self._certain)
+        if moved or len(self._entries) > _REMEMBERED:
             self.forget()
-        self.position, self.key = position, key
+        self.position = self._certain = position
+        self.key = key
+        return moved
+
+    def settle(self) -> None:
+        """What was planned is committed."""
+        self._certain = self.position
 
     def forget(self) -> None:
         """Remember nothing of any stream."""
@@ -99,6 +107,10 @@ class Ledger:
         if found is None:
             raise RunNotFound(stream)
         return found
+
+    def remembered(self, stream: str) -> Entry | None:
+        """A stream, if it need not be looked up."""
+        return self._entries.get(stream)
 
     def find(self, stream: str) -> Entry | None:
         """A stream, or None."""
@@ -133,8 +145,11 @@ class Batch:
         self.now = now
         self.records: list[Record] = []
         self.outside: dict[str, bool] = {}
-        #: Runs to load anew, and callers' keys (tenant, user, key) to look up in `known`, before anything is planned.
+        #: What to look up before anything is planned: streams, runs to load anew, and callers' keys (tenant, user, key),
+        #: whose runs are then in `known`.
         self.stale: list[str] = []
+        self.streams: list[str] = []
+        self.bytes = 0
         self.wanted: list[tuple[str, str, str]] = []
         self.known: dict[tuple[str, str, str], str] = {}
         #: Whether it removes anything, so that what is derived from events is to be derived anew.
@@ -153,6 +168,7 @@ class Batch:
 
     def look(self) -> None:
         """Load what the jobs of this batch want to know; the transaction has begun."""
+        self.ledger.some(self.streams)
         if self.stale:
             self.ledger.load(self.stale)
         if self.wanted:
@@ -169,6 +185,7 @@ class Batch:
         for index, (event, tag, body) in enumerate(encoded):
             position += 1
             seq += 1
+            self.bytes += len(body)
             salt = salts[index * SALT_BYTES : (index + 1) * SALT_BYTES]
             sealed = codec.body_hash(salt, body)
             previous = codec.chain_hash(previous, stream, seq, epoch, time, tag, codec.VERSION, sealed)

@@ -22,6 +22,8 @@ if sys.platform != "win32":
 __all__ = ["FileLock", "needed"]
 
 _FIXED_IN = (3, 51, 3)
+#: Seconds between tries: short, because a busy process lets go of it for moments only.
+_PAUSE = 0.0003
 
 
 def needed() -> bool:
@@ -36,19 +38,37 @@ class FileLock:
         self._path = path
         self._seconds = seconds
         self._file = -1
+        self._needed = needed()
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the lock. Raises StoreUnavailable when another process keeps it too long, or the file cannot be made."""
-        if not needed():
-            yield
-            return
-        if self._file < 0:
-            self._file = self._create()
-        self._acquire()
+        deadline = time.monotonic() + self._seconds
+        while not self.take():
+            if time.monotonic() > deadline:
+                raise StoreUnavailable(
+                    f"another process has held {self._path} for {self._seconds:g} s; see which one, and try again"
+                )
+            time.sleep(_PAUSE)
         try:
             yield
         finally:
+            self.give()
+
+    def take(self) -> bool:
+        """Take the lock if nobody has it. Raises StoreUnavailable when the file cannot be made."""
+        if self._needed:
+            if self._file < 0:
+                self._file = self._create()
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
+
+    def give(self) -> None:
+        """Let go of the lock."""
+        if self._needed:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
@@ -61,22 +81,4 @@ class FileLock:
         try:
             return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise StoreUnavailable(
-                f"cannot create {self._path}: {error.strerror}; the folder must be writable"
-            ) from None
-
-    def _acquire(self) -> None:
-        deadline = time.monotonic() + self._seconds
-        pause = 0.0002
-        while True:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise StoreUnavailable(
-                        f"another process has held {self._path} for {self._seconds:g} s; see which one, and try again"
-                    ) from None
-                time.sleep(pause)
-                pause = min(pause * 2, 0.01)
-            else:
-                return
+            raise StoreUnavailable(f"cannot create {self._path}: {error.strerror}; the folder must be writable") from None

@@ -84,11 +84,7 @@ class Reader:
 
     async def load(self, digest: str) -> bytes:
         """See `Blobs.load`."""
-        found = (
-            await self._do(lambda: blobs(self._connection, self._sql, digest))
-            if len(digest) >= rules.DIGEST_DIGITS
-            else []
-        )
+        found = await self._do(lambda: blobs(self._connection, self._sql, digest)) if len(digest) >= rules.DIGEST_DIGITS else []
         if len(found) != 1:
             raise KeyError(digest)
         return found[0]

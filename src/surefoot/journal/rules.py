@@ -26,6 +26,7 @@ __all__ = [
     "first_row",
     "matches",
     "moved",
+    "moves",
     "name",
     "redactable",
     "said",
@@ -72,6 +73,11 @@ def _refusal(stream: str, event: ev.Event | ev.AppEvent, epoch: int | None) -> s
     if epoch is None and type(event) in _WORKER:
         return f"{tag} may be appended only by the worker that claimed run {stream}: claim it, and give the epoch"
     return f"{tag} is written by the store itself; it cannot be appended to run {stream}"
+
+
+def moves(status: str, events: Sequence[ev.Event | ev.AppEvent]) -> bool:
+    """Whether ``events`` may change the row of a run in this status."""
+    return status == "waiting" or any(type(event) in _MOVES for event in events)
 
 
 def moved(status: str, wake_at: int, events: Sequence[ev.Event | ev.AppEvent]) -> tuple[str, int]:

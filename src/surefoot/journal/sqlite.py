@@ -15,9 +15,10 @@ from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.ports import Clock, Projection
 from surefoot.core.rows import Claim, Problem, Query, RunRow
 from surefoot.journal import jobs, rules, upkeep, verify
+from surefoot.journal.commit import Settings
 from surefoot.journal.follow import CHUNK, Hub, Listener
 from surefoot.journal.reader import Reader
-from surefoot.journal.writer import Settings, Writer
+from surefoot.journal.writer import Writer
 
 __all__ = ["Settings", "SqliteStore"]
 
@@ -93,7 +94,7 @@ class SqliteStore:
     ) -> list[Record]:
         """See `Journal.append`."""
         rules.admit(stream, events, epoch)
-        return await self._open.submit(jobs.Append(stream, events, head, epoch, barrier=barrier))
+        return await self._open.append(jobs.Append(stream, events, head, epoch, barrier=barrier))
 
     async def read(self, stream: str, after: int = 0, limit: int | None = None) -> list[Record]:
         """See `Journal.read`."""

@@ -35,9 +35,7 @@ def redact(batch: Batch, run: str, seq: int, by: str, reason: str) -> None:
     body = text.encode()
     named = chain.digests(body)
     if body.startswith(BLOB):
-        body = ledger.connection.execute(sql["blob"], (body[DIGEST].decode(), body[DIGEST].decode() + "g")).fetchone()[
-            0
-        ]
+        body = ledger.connection.execute(sql["blob"], (body[DIGEST].decode(), body[DIGEST].decode() + "g")).fetchone()[0]
         named |= chain.digests(body)
     batch.write(entry, [encode(EventRedacted(seq, reason, by))], 0)
     batch.also("redact", chain.redacted(salt, body).decode(), entry.key, seq)

@@ -173,12 +173,7 @@ def _marks(run: StoredRun, records: Sequence[Record]) -> Iterator[Problem]:
         match record.event:
             case RunClaimed(worker=worker) | Unknown(tag="run.claimed", body=worker):
                 claimed = record.position
-            case (
-                RunFinished()
-                | RunFailed()
-                | RunCancelled()
-                | Unknown(tag="run.finished" | "run.failed" | "run.cancelled")
-            ):
+            case RunFinished() | RunFailed() | RunCancelled() | Unknown(tag="run.finished" | "run.failed" | "run.cancelled"):
                 ended = record.position
             case _:
                 pass

@@ -1,0 +1,261 @@
+"""The connection that writes: transactions, their lock, and the checkpoints that keep the write-ahead log short.
+
+`Committer.commit` is called by the writing thread with whatever waits. `Committer.quick` writes one plain append from
+the event loop's own thread, when nobody is in the way: a statement that only reaches the page cache takes some 20 µs,
+handing it to a thread and back takes several times that. It never waits, for a lock, a flush or a checkpoint; where it
+would have to, it declines, and the thread does it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from surefoot.core.errors import StoreUnavailable
+from surefoot.core.ports import Clock, Projection
+from surefoot.journal import database, projections, upkeep
+from surefoot.journal.jobs import Append, Job, Remove
+from surefoot.journal.ledger import Batch, Ledger
+from surefoot.journal.lock import FileLock
+
+__all__ = ["Committer", "Settings"]
+
+#: Pages written to the log, by estimate, after which it is moved into the file.
+_LOG_PAGES = 1000
+#: Batches after another process wrote in which memory is not trusted without asking.
+_DOUBT = 8
+#: Seconds between tries to begin while another connection writes.
+_PAUSE = 0.0003
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a SQLite store behaves.
+
+    ``flush``: every commit is flushed to the disk, not only barriers. ``busy``: seconds to wait for another process's
+    transaction. ``poll``: seconds between looks for other processes' commits, while somebody listens. ``max_bytes``:
+    the size the database may grow to, 0 for no limit.
+    """
+
+    flush: bool = False
+    busy: float = 10.0
+    poll: float = 0.025
+    max_bytes: int = 0
+
+
+class Committer:
+    """The one writing connection of a store. `quick` may be called from another thread than the rest."""
+
+    def __init__(self, path: str, clock: Clock, settings: Settings, tables: Sequence[Projection]) -> None:
+        self._path = path
+        self._clock = clock
+        self._settings = settings
+        self._tables = tables
+        self._lock = FileLock(f"{path}-lock", settings.busy)
+        self._mutex = threading.Lock()
+        self._ledger: Ledger
+        self._full = False
+        self._pages = 0
+        self._doubt = 0
+        self._foreign = 0
+
+    @property
+    def position(self) -> int:
+        """The last position, as far as known."""
+        return self._ledger.position
+
+    def open(self) -> None:
+        """Open, create or migrate. Raises what `Store.open` raises."""
+        try:
+            with database.translated(self._path), self._lock.held():
+                self._open()
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def close(self) -> None:
+        """Close. The last one out moves the log into the file, which is a write like any other."""
+        try:
+            with self._lock.held():
+                self._ledger.connection.close()
+        except StoreUnavailable:
+            self._ledger.connection.close()
+        self._lock.close()
+
+    def commit(self, jobs: list[Job[Any]]) -> Batch | None:
+        """Do the jobs in one transaction; each has its result or its error. None when nothing was committed."""
+        batch = None
+        try:
+            with self._mutex, database.translated(self._path), self._lock.held():
+                batch = self._transact(jobs)
+                if isinstance(jobs[0], Remove) and jobs[0].error is None:
+                    upkeep.scrub(self._ledger.connection, self._settings.busy)
+        except BaseException as error:  # noqa: BLE001  the thread must live, and everybody must be answered
+            self._spoil()
+            for job in jobs:
+                job.error = error
+        return batch
+
+    def quick(self, job: Append) -> Batch | None:
+        """Do one plain append at once, or decline. Never raises, never waits."""
+        if self._doubt or self._full or self._tables or self._pages < 0 or not self._mutex.acquire(blocking=False):
+            return None
+        try:
+            if not job.plain(self._ledger) or not self._lock.take():
+                return None
+            try:
+                batch = Batch(self._ledger, self._clock.now())
+                job.result = job.plan(batch)
+                batch.execute()
+            except Exception:  # noqa: BLE001  the thread will find out what is wrong, and say it
+                self._spoil()
+                return None
+            finally:
+                self._lock.give()
+            self._settle(batch)
+            return batch
+        finally:
+            self._mutex.release()
+
+    def rest(self) -> None:
+        """What can wait until nobody does: flush no more, and move the log into the file when it has grown."""
+        if self._full and not self._settings.flush:
+            with self._mutex:
+                self._sync(full=False)
+        if self._pages < _LOG_PAGES:
+            return
+        with self._mutex, self._lock.held():
+            self._ledger.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        # Below zero: the next write begins the log anew, which SQLite flushes, so the loop's thread must not do it.
+        self._pages = -1
+
+    def others(self) -> bool:
+        """Whether another process has committed since this was last asked."""
+        with self._mutex:
+            found = self._version()
+        changed, self._foreign = found != self._foreign, found
+        return changed
+
+    # ------------------------------------------------------------------------------------------------- private
+
+    def _open(self) -> None:
+        connection = database.connect(self._path, write=True, busy=self._settings.busy)
+        try:
+            database.prepare(connection, self._path)
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+            connection.execute("PRAGMA journal_size_limit = 16777216")
+            if self._settings.max_bytes:
+                pages = self._settings.max_bytes // connection.execute("PRAGMA page_size").fetchone()[0]
+                connection.execute(f"PRAGMA max_page_count = {pages:d}")
+            self._ledger = Ledger(connection, database.Statements())
+            projections.prepare(connection, self._ledger.sql, self._tables)
+            self._ledger.refresh()
+            self._foreign = self._version()
+            # From here on, waiting is done by `_begin`, so that `quick` never does.
+            connection.execute("PRAGMA busy_timeout = 0")
+        except BaseException:
+            connection.close()
+            raise
+
+    def _transact(self, jobs: list[Job[Any]]) -> Batch:
+        self._sync(full=self._settings.flush or any(job.barrier for job in jobs))
+        batch = None if self._doubt or any(job.locked for job in jobs) else self._attempt(jobs)
+        if batch is None:
+            batch = self._locked(jobs)
+        self._settle(batch)
+        return batch
+
+    def _attempt(self, jobs: list[Job[Any]]) -> Batch | None:
+        """Commit from memory; None when memory may be out of date, which a locked plan will tell."""
+        batch = self._plan(jobs)
+        if any(job.error for job in jobs):
+            self._spoil()
+            return None
+        try:
+            if batch.single and not self._tables:
+                batch.execute()
+            else:
+                self._begin()
+                self._write(batch)
+                self._ledger.connection.execute("COMMIT")
+        except sqlite3.Error:
+            self._roll_back()
+            self._spoil()
+            return None
+        except BaseException:
+            self._roll_back()
+            raise
+        return batch
+
+    def _locked(self, jobs: list[Job[Any]]) -> Batch:
+        """Begin, ask whether others wrote, then plan and commit."""
+        self._begin()
+        try:
+            self._doubt = _DOUBT if self._ledger.refresh() else max(0, self._doubt - 1)
+            batch = self._plan(jobs)
+            self._write(batch)
+            self._ledger.connection.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        return batch
+
+    def _begin(self) -> None:
+        deadline = time.monotonic() + self._settings.busy
+        while True:
+            try:
+                self._ledger.connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                return
+
+    def _plan(self, jobs: list[Job[Any]]) -> Batch:
+        batch = Batch(self._ledger, self._clock.now())
+        for job in jobs:
+            job.error = None
+            job.prepare(batch)
+        batch.look()
+        for job in jobs:
+            try:
+                job.result = job.plan(batch)
+            except (sqlite3.Error, MemoryError):
+                raise
+            except Exception as error:  # noqa: BLE001  a job fails alone
+                job.error = error
+        return batch
+
+    def _write(self, batch: Batch) -> None:
+        batch.execute()
+        if self._tables:
+            projections.keep(self._ledger.connection, self._tables, batch)
+
+    def _roll_back(self) -> None:
+        if self._ledger.connection.in_transaction:
+            self._ledger.connection.execute("ROLLBACK")
+
+    def _spoil(self) -> None:
+        """Trust nothing that is remembered."""
+        self._ledger.forget()
+        self._doubt = max(self._doubt, 1)
+
+    def _settle(self, batch: Batch) -> None:
+        self._ledger.settle()
+        self._pages = max(self._pages, 0) + 3 + batch.bytes // 2048
+
+    def _sync(self, *, full: bool) -> None:
+        if full != self._full:
+            self._ledger.connection.execute("PRAGMA synchronous = FULL" if full else "PRAGMA synchronous = NORMAL")
+            self._full = full
+
+    def _version(self) -> int:
+        found: int = self._ledger.connection.execute("PRAGMA data_version").fetchone()[0]
+        return found
