@@ -123,7 +123,7 @@ class OpenAI:
         context_window: int | None = None,
         connection: Connection | None = None,
     ) -> None:
-        if any(importlib.util.find_spec(name) is None for name in ("openai", "aiohttp")):
+        if not (_present("openai") and _present("aiohttp")):
             raise MissingExtra("the provider openai:", "openai")
         self.model = model
         self.connection = connection or _connection(api_key, base_url, os.environ)
@@ -236,9 +236,7 @@ class OpenAI:
             restored = shape.restored(text)
             if restored != text:
                 parts = (*[part for part in parts if type(part) is not Text], Text(restored))
-        return ModelReply(
-            parts, calls, reply.usage, finish, reply.model, reply.request_id, reply.first_token, reply.extra
-        )
+        return ModelReply(parts, calls, reply.usage, finish, reply.model, reply.request_id, reply.first_token, reply.extra)
 
 
 def provider(environ: Mapping[str, str]) -> Callable[[str], OpenAI]:
@@ -260,6 +258,13 @@ def _connection(api_key: str | None, base_url: str | None, environ: Mapping[str,
         raise MissingKey(f"{KEY} is not set: set it to your key, or name a server of your own in OPENAI_BASE_URL")
     # Servers without keys take any; the package refuses to send none.
     return Connection(key or "none", address)
+
+
+def _present(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ImportError:
+        return False
 
 
 def _imported() -> Callable[[str, str | None], Clients]:

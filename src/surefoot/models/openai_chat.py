@@ -35,9 +35,7 @@ async def body(model: str, request: ModelRequest, names: WireNames, *, own: bool
         messages += await _written(turn, request, names)
     sent: dict[str, Any] = {"model": model, "messages": messages}
     if request.tools:
-        sent["tools"] = [
-            function(names.to_wire(tool.name), tool.description, tool.input_schema) for tool in request.tools
-        ]
+        sent["tools"] = [function(names.to_wire(tool.name), tool.description, tool.input_schema) for tool in request.tools]
     settings = request.settings
     if settings.temperature is not None:
         sent["temperature"] = settings.temperature
@@ -231,9 +229,7 @@ class Answer:
         calls = tuple(
             [proposed(self._names.from_wire(call.name), "".join(call.pieces), call.id) for call in self._calls.values()]
         )
-        parts: list[Part] = [
-            Reasoning("".join(pieces), opaque=key, provider=PROVIDER) for key, pieces in self._thoughts.items()
-        ]
+        parts: list[Part] = [Reasoning("".join(pieces), opaque=key, provider=PROVIDER) for key, pieces in self._thoughts.items()]
         text = "".join(self._text) or "".join(self._refusal)
         if text:
             parts.append(Text(text))

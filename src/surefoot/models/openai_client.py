@@ -61,7 +61,7 @@ class Clients:
             options: Any = {"timeout": _timeout(patience)}
             response = await client.post(path, cast_to=httpx2.Response, body=body, options=options, stream=True)
             try:
-                if "json" in response.headers.get("content-type", ""):
+                if response.headers.get("content-type", "").startswith(("application/json", "text/html")):
                     await response.aread()
                     return _decoded(response), response.headers
                 events = openai.AsyncStream(cast_to=object, response=response, client=client)

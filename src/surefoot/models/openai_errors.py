@@ -135,16 +135,12 @@ def unreachable(reason: str, *, timed_out: bool) -> ModelError:
     """The error of a request that got no answer, or only part of one."""
     if timed_out:
         return ModelError("timeout", f"the provider did not answer in time ({reason})")
-    return ModelError(
-        "connection", f"the connection to the provider failed ({reason}); check the base URL and the network"
-    )
+    return ModelError("connection", f"the connection to the provider failed ({reason}); check the base URL and the network")
 
 
 def cut(headers: Mapping[str, str]) -> ModelError:
     """The error of a stream that ends before the answer does."""
-    return ModelError(
-        "connection", "the answer's stream ended before the answer did", request_id=headers.get("x-request-id", "")
-    )
+    return ModelError("connection", "the answer's stream ended before the answer did", request_id=headers.get("x-request-id", ""))
 
 
 def malformed(text: str, headers: Mapping[str, str]) -> ModelError:

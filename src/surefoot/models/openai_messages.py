@@ -131,15 +131,11 @@ async def content_of(part: Image | File, request: ModelRequest) -> Content:
     data = part.data
     if not data and part.blob:
         if request.load is None:
-            raise ModelError(
-                "invalid_request", f"the bytes of blob {part.blob[:16]} are not at hand: no blob store was given"
-            )
+            raise ModelError("invalid_request", f"the bytes of blob {part.blob[:16]} are not at hand: no blob store was given")
         try:
             data = await request.load(part.blob)
         except KeyError:
-            raise ModelError(
-                "invalid_request", f"blob {part.blob[:16]} is gone; start the run anew with the file"
-            ) from None
+            raise ModelError("invalid_request", f"blob {part.blob[:16]} is gone; start the run anew with the file") from None
     return Content(f"data:{part.media_type};base64,{base64.b64encode(data).decode()}", data)
 
 

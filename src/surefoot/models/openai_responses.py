@@ -37,9 +37,7 @@ async def body(model: str, request: ModelRequest, names: WireNames, *, own: bool
     if request.instructions:
         sent["instructions"] = request.instructions
     if request.tools:
-        sent["tools"] = [
-            function(names.to_wire(tool.name), tool.description, tool.input_schema) for tool in request.tools
-        ]
+        sent["tools"] = [function(names.to_wire(tool.name), tool.description, tool.input_schema) for tool in request.tools]
     if reasons(model):
         sent["include"] = ["reasoning.encrypted_content"]
     if own and request.conversation:

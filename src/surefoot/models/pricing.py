@@ -100,9 +100,7 @@ def _rates(model: str, day: dt.date) -> _Rates | None:
     provider, _, name = model.partition(":")
     noon = dt.datetime.combine(day, dt.time(12), dt.UTC)
     try:
-        _, entry = data_snapshot.get_snapshot().find_provider_model(
-            name, None, _PROVIDERS.get(provider, provider), None
-        )
+        _, entry = data_snapshot.get_snapshot().find_provider_model(name, None, _PROVIDERS.get(provider, provider), None)
         rates = entry.get_prices(noon)
     except LookupError:
         return None

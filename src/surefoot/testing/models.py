@@ -28,9 +28,7 @@ _Call = tuple[str, Mapping[str, Any] | str]
 #: What a scripted reply may be: a whole reply; text to say; one call or several, each ``("tool", {arguments})`` or a
 #: ProposedCall (arguments given as text are passed on as they are); an exception to raise; or a function of the request
 #: that returns any of these.
-Reply = (
-    ModelReply | str | ProposedCall | Sequence[ProposedCall | _Call] | _Call | Exception | Callable[[ModelRequest], Any]
-)
+Reply = ModelReply | str | ProposedCall | Sequence[ProposedCall | _Call] | _Call | Exception | Callable[[ModelRequest], Any]
 
 _WORDS = re.compile(r"\S+\s*|\s+")
 _Ready = tuple[ModelReply, tuple[Delta, ...]]
