@@ -50,6 +50,10 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
     no schema, a cost limit without a price.
     """
     settings = parts.settings
+    if agent.memory is not None:
+        raise ConfigurationError(
+            f"agent {agent.name!r} asks for long-term memory, which this version does not have yet; leave memory= out"
+        )
     tools, toolsets = _tools(agent)
     specs = tuple(tool.spec for tool in tools.values())
     output = output_of(agent.output)

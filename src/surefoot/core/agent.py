@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.model import ModelSettings
-from surefoot.core.ports import Memory, Model, Tool, Toolset
+from surefoot.core.ports import Model, Tool, Toolset
 from surefoot.core.tool import ToolContext
 from surefoot.core.values import Limits
 
@@ -58,7 +58,7 @@ class Agent(Generic[Deps, Out]):
         deps: Callable[[], Deps] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
-        memory: Memory | None = None,
+        memory: object | None = None,
         version: str = "",
     ) -> None: ...
 
@@ -74,7 +74,7 @@ class Agent(Generic[Deps, Out]):
         deps: Callable[[], Deps] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
-        memory: Memory | None = None,
+        memory: object | None = None,
         version: str = "",
     ) -> None: ...
 
@@ -89,7 +89,7 @@ class Agent(Generic[Deps, Out]):
         deps: Callable[[], Any] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
-        memory: Memory | None = None,
+        memory: object | None = None,
         version: str = "",
     ) -> None:
         if not name.strip():

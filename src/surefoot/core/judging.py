@@ -1,9 +1,8 @@
-"""What a policy is asked, and what a guard notices."""
+"""What a policy is asked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +12,7 @@ from surefoot.core.tool import ToolSpec
 if TYPE_CHECKING:
     from surefoot.core.state import State
 
-__all__ = ["Finding", "Judged"]
+__all__ = ["Judged"]
 
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
@@ -28,13 +27,3 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     session: str = ""
     context: Mapping[str, Any] = {}
     state: State | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a guard noticed. ``action`` is warn, nudge (the model reads the message) or stop."""
-
-    kind: str
-    message: str
-    action: str = "warn"
-    data: Mapping[str, Any] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Every seam of surefoot: a Protocol of at most five methods, with at least two implementations and one contract suite.
 
 Reading order: `Journal`, `Runs`, `Leases`, `Blobs` and `Upkeep` are the store; `Model`, `Tool` and `Policy` are what an
-agent is made of; `Clock`, `Guard`, `Live`, `Projection`, `Memory`, `Embedder` and `Channel` are the rest.
+agent is made of; `Clock`, `Live`, `Projection` and `Embedder` are the rest.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
-from surefoot.core.judging import Finding, Judged
+from surefoot.core.judging import Judged
 from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, OutputSchema
-from surefoot.core.request import Request
 from surefoot.core.rows import Claim, Problem, Query, RunRow
 from surefoot.core.tool import Done, NotDone, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Verdict
@@ -22,17 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Blobs",
-    "Channel",
     "Claim",
     "Clock",
     "Embedder",
-    "Finding",
-    "Guard",
     "Journal",
     "Judged",
     "Leases",
     "Live",
-    "Memory",
     "Model",
     "Output",
     "Policy",
@@ -292,14 +287,6 @@ class Policy(Protocol):
         ...
 
 
-class Guard(Protocol):
-    """Watches a run: a pure function of its state and the time."""
-
-    def check(self, state: State, now: int) -> Sequence[Finding]:
-        """What is to be said of the run now (Unix microseconds)."""
-        ...
-
-
 class Clock(Protocol):
     """Time, chance and names: all that a run takes from outside without asking a model or a tool."""
 
@@ -351,32 +338,4 @@ class Embedder(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """One unit-length vector a text, in order."""
-        ...
-
-
-class Memory(Protocol):
-    """Long-term memory of a scope."""
-
-    async def recall(self, query: str, limit: int = 10) -> list[Any]:
-        """The entries that fit a query, best first."""
-        ...
-
-    async def remember(self, text: str, **about: Any) -> str:  # noqa: ANN401  any JSON value
-        """Keep something; its id."""
-        ...
-
-    async def forget(self, entry: str) -> None:
-        """Remove an entry for good."""
-        ...
-
-
-class Channel(Protocol):
-    """A way to reach humans with a question."""
-
-    async def notify(self, request: Request) -> None:
-        """Tell them; what this raises is retried."""
-        ...
-
-    def verify(self, callback: Mapping[str, Any]) -> str:
-        """The identity behind an answer that came back. Raises PermissionError."""
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from surefoot.core import events as ev
 from surefoot.core.call import Call
 from surefoot.core.errors import InvalidArguments, ModelError
@@ -55,6 +57,9 @@ async def ask(work: Work, attempt: int) -> None:
     except Exception as error:  # noqa: BLE001  whatever a model raises is recorded, and tried again or shown
         event = model_failed(state, error, plan.rules, work.clock.now(), work.clock.jitter())
     else:
+        if work.streamed:
+            work.streamed = False
+            await asyncio.sleep(0)  # whoever watches gets the pieces before the whole
         work.ledger.hold(read(work, reply, work.clock.monotonic() - began))
         return
     await work.ledger.outcome(event)

@@ -12,7 +12,7 @@ from surefoot.core import canonical
 from surefoot.core.agent import Instructions
 from surefoot.core.messages import Usage
 from surefoot.core.model import ModelSettings
-from surefoot.core.ports import Guard, Model, Output, Policy, Tool
+from surefoot.core.ports import Model, Output, Policy, Tool
 from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Limits
 
@@ -51,7 +51,6 @@ class Plan:
     instructions: Instructions = ""
     limits: Limits = Limits()
     settings: ModelSettings = ModelSettings()
-    guards: tuple[Guard, ...] = ()
     deps: Callable[[], Any] | None = None
     toolsets: tuple[Any, ...] = ()
     price: Callable[[str, Usage], int | None] = field(default=lambda model, usage: None)

@@ -54,6 +54,7 @@ class Work:
     instructions_digest: str = ""
     tools_digest: str = ""
     history_tokens: int = 0
+    streamed: bool = False
     meter: Meter = field(default_factory=Meter)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     bodies: Bodies = field(default_factory=Bodies)
@@ -65,6 +66,7 @@ class Work:
 
     def emit(self, delta: Delta) -> None:
         """Pass a piece of an answer to whoever watches."""
+        self.streamed = True
         self.live.publish(self.ledger.run, delta)
 
     def context(

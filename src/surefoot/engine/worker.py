@@ -65,6 +65,7 @@ class Worker:
         self._works: dict[str, Work] = {}
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._agent_slots: dict[str, asyncio.Semaphore] = {}
+        self._left: set[str] = set()
         self._waiters: dict[str, set[asyncio.Event]] = {}
         self._stirred = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
@@ -134,7 +135,7 @@ class Worker:
         """Drive a run until it ends, or waits for what nobody here can answer."""
         plan = self._plan(agent)
         state: State | None = None
-        while plan is not None and not self._closing:
+        while plan is not None and not self._closing and run not in self._left:
             claim = await self._store.claim(run, self._settings.name, self._settings.lease, plan.digest)
             if claim is None:
                 return state
@@ -184,6 +185,7 @@ class Worker:
                 claim.run,
                 ledger.state.unknown_tag,
             )
+            self._left.add(claim.run)
             await self._store.release(claim.run, claim.epoch)
             return None
         work = Work(ledger, plan, self._clock, self._live, self._store, self._unsettled, self._children)
