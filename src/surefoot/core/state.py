@@ -188,7 +188,8 @@ def _handed_off(state: State, event: ev.HandedOff, record: ev.Record) -> None:
 def _model_requested(state: State, event: ev.ModelRequested, record: ev.Record) -> None:
     state.messages.extend(state.incoming)
     state.incoming.clear()
-    state.requesting, state.attempt, state.retry_at = True, event.attempt, 0
+    # A request that a crash cut off is asked again: the failure before it is not what the run came to.
+    state.requesting, state.attempt, state.retry_at, state.model_error = True, event.attempt, 0, None
     state.instructions = event.instructions or state.instructions
     state.tools = event.tools or state.tools
     state.model = event.model
