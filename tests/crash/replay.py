@@ -1,0 +1,85 @@
+"""Put a part of a journal into a fresh store, and say of a whole one whether it holds what a journal promises."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from surefoot.core import events as ev
+from surefoot.core.events import Record
+from surefoot.core.messages import ToolResult
+from surefoot.core.ports import Store
+from surefoot.core.state import State, fold
+from surefoot.testing.clock import ManualClock
+
+__all__ = ["End", "check_once", "end_of", "put", "same"]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What a run came to, without what a crash may change: how often something was tried, and in which words it failed."""
+
+    status: str
+    output: str
+    error: str
+    results: tuple[tuple[str, str], ...]
+
+
+def end_of(records: Sequence[Record]) -> End:
+    """The end that these records tell of. Which calls a cancelled run got round to is chance."""
+    state = fold(records)
+    found = [part for message in state.messages for part in message.parts if isinstance(part, ToolResult)]
+    found += [call.result for call in state.calls.values() if call.result]
+    results = () if state.status == "cancelled" else tuple(sorted((part.call, _words(part)) for part in found))
+    output = state.output.output if state.output else ""
+    return End(state.status, output, state.error.kind if state.error else "", results)
+
+
+def _words(result: ToolResult) -> str:
+    return re.sub(r"^(Error \([a-z_]+\)).*", r"\1", result.text, flags=re.DOTALL)
+
+
+async def put(store: Store, clock: ManualClock, records: Sequence[Record]) -> None:
+    """Write records as they were written first: by a worker that then died, and by others outside."""
+    for record in records:
+        event = record.event
+        clock.advance(max(0, record.time - clock.now()) / 1e6)
+        if isinstance(event, ev.RunStarted):
+            await store.add(record.stream, event)
+        elif isinstance(event, ev.RunClaimed):
+            claim = await store.claim(record.stream, event.worker, 0.0, event.agent_digest)
+            assert claim is not None
+            assert claim.epoch == record.epoch
+        else:
+            assert not isinstance(event, ev.RunPruned)
+            await store.append(record.stream, [event], head=record.seq - 1, epoch=record.epoch or None)
+
+
+def same(one: State, other: State) -> bool:
+    """Whether two states are the same in every field."""
+    return one == other
+
+
+def check_once(records: Sequence[Record]) -> None:
+    """Fail unless no call was started after its outcome, and none twice at once."""
+    over: set[str] = set()
+    asked: dict[str, str] = {}
+    finals: Counter[str] = Counter()
+    for record in records:
+        match record.event:
+            case ev.ToolStarted(call=call):
+                assert call not in over, f"call {call} was started again at {record.seq}"
+            case ev.ToolReturned(call=call) | ev.ToolDenied(call=call) | ev.ToolFailed(call=call, retry_at=0):
+                over.add(call)
+                finals[call] += 1
+            case ev.ToolIndeterminate(call=call, request=request) | ev.ApprovalRequested(call=call, request=request):
+                asked[request] = call
+            case ev.ApprovalDecided(request=request, decision=decision) if decision not in ("approve", "retry"):
+                over.add(asked[request])
+                finals[asked[request]] += 1
+            case _:
+                pass
+    twice = [call for call, count in finals.items() if count > 1]
+    assert not twice, f"calls with more than one outcome: {twice}"

@@ -1,0 +1,207 @@
+"""The world of a generated story: its model, its tools, its human, whoever interferes, and a ledger beside the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from surefoot.app import App
+from surefoot.core import events as ev
+from surefoot.core.agent import Agent
+from surefoot.core.errors import InvalidArguments, ModelError, Retry, ToolFailed
+from surefoot.core.events import Record
+from surefoot.core.messages import Text, Usage
+from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
+from surefoot.core.ports import Store
+from surefoot.core.request import Request
+from surefoot.core.run import Run
+from surefoot.core.state import fold
+from surefoot.core.tool import Done, NotDone, ToolContext
+from surefoot.settings import Settings
+from surefoot.testing.clock import ManualClock
+from surefoot.testing.faults import Faults, FaultyStore
+from surefoot.testing.models import FunctionModel
+from surefoot.tools.function import tool
+from tests.crash.scripts import ERRORS, Interference, Script, Try
+
+__all__ = ["SETTINGS", "Total", "World"]
+
+#: Long leases, so that only the story's own delays are waited for.
+SETTINGS = Settings(model="scripted:none", lease=3e8, poll=0.02, grace=0.0, adopt=False)
+_SOON = 1_000_000.0
+
+
+class Total(BaseModel):
+    total: int
+
+
+class World:
+    """Everything around one run that its journal does not hold."""
+
+    def __init__(self, script: Script, clock: ManualClock, store: Store) -> None:
+        self.script = script
+        self.clock = clock
+        self.store = store
+        self.bodies: list[tuple[str, int]] = []
+        self.effects: Counter[str] = Counter()
+        self.retried: Counter[str] = Counter()
+        self.agent = Agent(
+            "actor", model=FunctionModel(self._reply), tools=self._tools(), limits=script.limits,
+            output=Total if script.structured else str,
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------------------------------------- telling the story
+
+    async def start(self, faults: Faults | None = None) -> str:
+        """Tell the story from its beginning; the run's id."""
+        faulty = FaultyStore(self.store, faults or Faults(after=self.interfere))
+        async with App(faulty, agents=[self.agent], settings=SETTINGS, clock=self.clock) as app:
+            run = await app.start(self.agent, "go", id="story")
+            await self._told(app, run.id)
+        return run.id
+
+    async def resume(self, run: str) -> None:
+        """Tell the rest of the story."""
+        await self.interfere(self.store, await self.store.read(run))
+        faulty = FaultyStore(self.store, Faults(after=self.interfere))
+        async with App(faulty, agents=[self.agent], settings=SETTINGS, clock=self.clock) as app:
+            await self._told(app, run)
+
+    async def _told(self, app: App, run_id: str) -> None:
+        time = asyncio.create_task(self._pass_time())
+        try:
+            async with asyncio.timeout(5):
+                run: Run[Any] = await app.wait(run_id)
+                while not run.ended:
+                    for request in run.waiting:
+                        await self._answer(app, request)
+                    run = await app.wait(run)
+        finally:
+            time.cancel()
+
+    async def _pass_time(self) -> None:
+        """Move the clock whenever the run waits for it; the worker's renewals, far off, wait too."""
+        while True:
+            await self.clock.until_sleeping(2)
+            wake = self.clock.next_wake
+            assert wake is not None
+            self.clock.advance((wake - self.clock.now()) / 1e6)
+            await asyncio.sleep(0)
+
+    async def interfere(self, store: Store, records: Sequence[Record]) -> None:
+        """Write what these records bring others to write, once; let the time pass for which a run was suspended."""
+        for record in records:
+            event = record.event
+            if isinstance(event, ev.RunSuspended) and event.wake_at > self.clock.now():
+                self.clock.advance((event.wake_at - self.clock.now()) / 1e6)
+            for act in self.script.outside:
+                if act.tag == ev.tag_of(event) and act.key == _key(event):
+                    await self._write(store, record.stream, act)
+
+    async def _write(self, store: Store, run: str, act: Interference) -> None:
+        name = f"{act.what} at {act.tag} {act.key}"
+        written = [record.event for record in await store.read(run)]
+        if any(isinstance(event, ev.MessageReceived | ev.RunCancelRequested) and event.by == name for event in written):
+            return
+        event = ev.MessageReceived((Text(name),), name) if act.what == "message" else ev.RunCancelRequested(name)
+        await store.append(run, [event], head=None)
+
+    # ---------------------------------------------------------------------------------------------------- the model
+
+    async def _reply(self, request: ModelRequest) -> ModelReply:
+        state = fold(await self.store.read(request.conversation))
+        step = self.script.step(state.step)
+        if state.model_failures < len(step.failures):
+            raise _model_error(step.failures[state.model_failures])
+        usage = Usage(7, 3)
+        if not step.calls:
+            return ModelReply.say(step.text, usage=usage)
+        return ModelReply.call(
+            *[
+                ProposedCall(call.tool, '{"n": "many"}' if call.bad_arguments else f'{{"n": {index}}}')
+                for index, call in enumerate(step.calls)
+            ],
+            usage=usage,
+        )
+
+    # ---------------------------------------------------------------------------------------------------- the tools
+
+    def _tools(self) -> list[Any]:
+        async def body(context: ToolContext[Any], n: int) -> str:
+            act = self._begin(context)
+            if act.how == "hang":
+                await asyncio.Event().wait()
+            return _ending(act, context.call_id)
+
+        def in_thread(context: ToolContext[Any], n: int) -> str:
+            return _ending(self._begin(context), context.call_id)
+
+        return [
+            tool(name="look", effect="read")(body),
+            tool(name="look_slowly", effect="read", timeout=0.01, retries=1)(body),
+            tool(name="put", effect="idempotent")(in_thread),
+            tool(name="transfer", effect="reconcilable", probe=self._probe)(body),
+            tool(name="send", effect="unsafe")(body),
+            tool(name="send_slowly", effect="unsafe", timeout=0.01)(body),
+        ]
+
+    def _begin(self, context: ToolContext[Any]) -> Try:
+        act = self.script.call(context.call_id).at(context.attempt)
+        self.bodies.append((context.call_id, context.attempt))
+        self.effects[context.call_id] += act.effect
+        return act
+
+    def _probe(self, key: str) -> Done | NotDone:
+        call = key.rpartition(":")[2]
+        return Done(_result(call)) if self.effects[call] else NotDone()
+
+    # ---------------------------------------------------------------------------------------------------- the human
+
+    async def _answer(self, app: App, request: Request) -> None:
+        call = self.script.call(request.call)
+        if request.kind == "call":
+            await app.decide(request, approve=call.approve, by="dana")
+        elif self.effects[request.call]:
+            await app.settle(request, "done", result=_result(request.call), by="dana")
+        else:
+            started = [r.event for r in await self.store.read(request.run) if isinstance(r.event, ev.ToolStarted)]
+            act = call.at(max(event.attempt for event in started if event.call == request.call))
+            outcome = act.human if act.how in (*ERRORS, "hang") and not act.effect else "retry"
+            self.retried[request.call] += outcome == "retry"
+            await app.settle(request, "give_up" if outcome == "give_up" else "retry", by="dana")
+
+
+def _key(event: object) -> str:
+    return str(getattr(event, "call", getattr(event, "step", "")))
+
+
+def _result(call: str) -> str:
+    return f"did {call}"
+
+
+def _ending(act: Try, call: str) -> str:
+    match act.how:
+        case "ok":
+            return _result(call)
+        case "failed":
+            raise ToolFailed("it did not happen")
+        case "invalid":
+            raise InvalidArguments("not this number")
+        case "retry":
+            raise Retry("not yet", after=0.0)
+        case "later":
+            raise Retry("not today", after=40.0)
+        case _:
+            raise ERRORS[act.how]
+
+
+def _model_error(kind: str) -> Exception:
+    if kind == "crash":
+        return RuntimeError("the model's own mistake")
+    if kind == "later":
+        return ModelError("rate_limited", "come back later", status=429, retry_after=40.0)
+    return ModelError(kind, f"a failure of the kind {kind}")
