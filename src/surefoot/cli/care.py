@@ -1,0 +1,111 @@
+"""`surefoot doctor` and `surefoot prune`: check, copy, save and thin out a store."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surefoot.app import App
+from surefoot.cli.codes import Code
+from surefoot.cli.place import AgentsOption, StoreOption, place_of
+from surefoot.cli.questions import read_line
+from surefoot.cli.screen import Screen
+from surefoot.cli.writing import count, line, period
+from surefoot.core.errors import ConfigurationError, JournalError
+from surefoot.core.rows import Problem
+from surefoot.core.state import ENDED
+
+__all__ = ["add"]
+
+
+def add(program: typer.Typer) -> None:
+    """Add the commands."""
+    program.command("prune")(prune)
+    program.command("doctor")(doctor)
+
+
+def prune(
+    context: typer.Context,
+    *,
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="AGE", help="Ended longer ago than this: 45s, 90m, 12h, 30d, 2w.")
+    ],
+    status: Annotated[
+        list[str] | None, typer.Option("--status", help="done, failed or cancelled; several times for several. [all three]")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    store: StoreOption = None,
+    agents: AgentsOption = None,
+) -> None:
+    """Delete runs that ended long ago, for good, and free their space."""
+    age = period(older_than)
+    statuses = tuple(status or sorted(ENDED))
+    if wrong := set(statuses) - ENDED:
+        raise ConfigurationError(
+            f"only runs that have ended can be deleted; {', '.join(sorted(wrong))} is not done, failed or cancelled"
+        )
+    screen = Screen()
+
+    async def pruned() -> Code:
+        async with place_of(context, store, agents).reading() as app:
+            if not yes and not await _sure(
+                screen, f"Delete runs that are {' or '.join(statuses)} for more than {older_than}, for good?"
+            ):
+                screen.note("nothing was deleted")
+                return Code.USAGE
+            gone = await app.prune(age, status=statuses)
+        screen.line(f"{count(len(gone), 'run')} deleted")
+        return Code.DONE
+
+    raise typer.Exit(asyncio.run(pruned()))
+
+
+async def _sure(screen: Screen, question: str) -> bool:
+    if not screen.attended:
+        raise ConfigurationError("without a terminal nobody can be asked; say --yes")
+    screen.ask(f"{question} (y/n) ")
+    said = await read_line()
+    return (said or "").strip().lower() in ("y", "yes")
+
+
+def doctor(
+    context: typer.Context,
+    *,
+    backup: Annotated[
+        Path | None, typer.Option("--backup", metavar="FILE", help="Write a consistent copy to a new file.")
+    ] = None,
+    store: StoreOption = None,
+    agents: AgentsOption = None,
+) -> None:
+    """Check the store and say what is wrong with it.
+
+    Checked are the file, the chain of every run, and every table against its events. Exit code 5 when something is wrong.
+    """
+    if backup is not None and backup.exists():
+        raise ConfigurationError(f"{backup} exists; name a new file, nothing is overwritten")
+    app, screen = place_of(context, store, agents).reading(), Screen()
+    problems = asyncio.run(_examined(app, screen, backup))
+    for problem in problems:
+        where = f"{problem.stream}{f' event {problem.seq}' if problem.seq else ''}: " if problem.stream else ""
+        screen.line(f"{where}{line(problem.what)}", "red")
+    if problems:
+        screen.line(f"{count(len(problems), 'problem')} found", "bold red")
+    else:
+        screen.line("no problems found", "green")
+    raise typer.Exit(Code.STORE if problems else Code.DONE)
+
+
+async def _examined(app: App, screen: Screen, backup: Path | None) -> list[Problem]:
+    """What is wrong; that a store cannot even be opened is one more problem."""
+    try:
+        async with app:
+            problems = await app.store.check()
+            if backup is not None:
+                await app.store.backup(str(backup))
+                screen.line(f"copied to {backup}")
+    except JournalError as error:
+        return [Problem("", 0, str(error))]
+    return problems

@@ -1,0 +1,150 @@
+"""`surefoot runs` and `surefoot tools`: what there is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from surefoot.cli.documents import run_document
+from surefoot.cli.place import AgentsOption, StoreOption, place_of
+from surefoot.cli.screen import Screen
+from surefoot.cli.show import answer
+from surefoot.cli.writing import block, cost, line, moment, safe_json, short
+from surefoot.core.agent import Agent
+from surefoot.core.ports import Tool, Toolset
+from surefoot.core.run import Run
+from surefoot.core.tool import ToolSpec
+from surefoot.runs.intake import ListOptions
+from surefoot.tools.function import as_tool
+
+__all__ = ["add"]
+
+#: Below this width a run takes three short lines instead of a row.
+_NARROW = 70
+
+
+def add(program: typer.Typer) -> None:
+    """Add the commands."""
+    program.command("runs")(runs)
+    program.command("tools")(tools)
+
+
+def runs(  # noqa: PLR0913  a command's own options
+    context: typer.Context,
+    *,
+    agent: Annotated[str, typer.Option("--agent", help="Of this agent.")] = "",
+    session: Annotated[str | None, typer.Option("--session", help="Of this session.")] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option("--status", help="ready, running, waiting, done, failed or cancelled; several times for several."),
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="With this tag; several times for all of them.")] = None,
+    text: Annotated[str, typer.Option("--text", help="With this text in what was asked or answered.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, one for each run.")] = False,
+    store: StoreOption = None,
+    agents: AgentsOption = None,
+) -> None:
+    """List runs, newest first."""
+    query = ListOptions(agent=agent, status=tuple(status or ()), tags=tuple(tag or ()), text=text, limit=limit)
+    if session is not None:
+        query["session"] = session
+
+    async def found() -> list[Run[Any]]:
+        async with place_of(context, store, agents).reading() as app:
+            return await app.list(**query)
+
+    listed, screen = asyncio.run(found()), Screen()
+    if json:
+        for run in listed:
+            screen.json(run_document(run))
+    elif not listed:
+        screen.note("no runs")
+    elif screen.width < _NARROW:
+        for run in listed:
+            screen.line(f"{run.id}\n  {run.status} · {line(run.agent)} · {moment(run.created_at)}\n  {short(_gist(run))}")
+    else:
+        screen.table(("RUN", "STATUS", "AGENT", "STARTED", "COST", "LAST WORD"), [_row(run) for run in listed])
+
+
+def _row(run: Run[Any]) -> tuple[str, ...]:
+    spent = "?" if run.cost is None else cost(run.cost)
+    return (run.id, run.status, line(run.agent), moment(run.created_at), spent, short(_gist(run), 60))
+
+
+def _gist(run: Run[Any]) -> str:
+    """What to know of a run at a glance: its question, its error, or its answer."""
+    if run.waiting:
+        return str(run.waiting[0])
+    if run.error is not None:
+        return f"{run.error.kind}: {run.error.message}"
+    return answer(run) if run.status == "done" else run.text
+
+
+def tools(
+    context: typer.Context,
+    *,
+    agent: Annotated[str, typer.Option("--agent", help="Of this agent only.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, one for each tool.")] = False,
+    agents: AgentsOption = None,
+) -> None:
+    """List the tools of the agents: name, effect, description and schema."""
+    target = place_of(context, None, agents).target()
+    chosen = (target.agent(agent),) if agent else target.agents
+    screen = Screen()
+    for one in chosen:
+        specs = asyncio.run(_specs(one))
+        if not json:
+            screen.line(f"{line(one.name)}: {'no tools' if not specs else ''}".rstrip(), "bold")
+        for spec in specs:
+            if json:
+                screen.json(_document(one, spec))
+            else:
+                _describe(screen, spec)
+
+
+def _describe(screen: Screen, spec: ToolSpec) -> None:
+    asks = ", asks first" if spec.effect == "unsafe" else ""
+    screen.line(f"  {line(spec.name)} ({spec.effect}{asks})", "cyan")
+    for text in block(spec.description).strip().splitlines():
+        screen.line(f"    {text}")
+    screen.line(f"    arguments: {safe_json(spec.input_schema)}", "dim")
+    if spec.output_schema is not None:
+        screen.line(f"    result: {safe_json(spec.output_schema)}", "dim")
+
+
+def _document(agent: Agent[Any, Any], spec: ToolSpec) -> dict[str, Any]:
+    return {
+        "agent": agent.name,
+        "name": spec.name,
+        "effect": spec.effect,
+        "description": spec.description,
+        "input_schema": spec.input_schema,
+        "output_schema": spec.output_schema,
+        "timeout": spec.timeout,
+        "retries": spec.retries,
+        "tags": list(spec.tags),
+        "untrusted": spec.untrusted,
+    }
+
+
+async def _specs(agent: Agent[Any, Any]) -> list[ToolSpec]:
+    """The tools of an agent; toolsets are opened, since some know their tools only then."""
+    specs: list[ToolSpec] = []
+    for choice in agent.tools:
+        if isinstance(choice, Toolset):
+            await choice.open()
+            try:
+                specs += _of(choice.tools())
+            finally:
+                await choice.close()
+        else:
+            specs += _of([choice if isinstance(choice, Tool) else as_tool(choice)])
+    return specs
+
+
+def _of(tools: Iterable[Tool]) -> list[ToolSpec]:
+    return [tool.spec for tool in tools]

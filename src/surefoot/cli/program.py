@@ -1,0 +1,93 @@
+"""The program itself: every command in one typer application, and what holds for all of them."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from surefoot.cli import answers, care, listing, project, show, work
+from surefoot.cli.codes import Code, code_of_error
+from surefoot.cli.place import AgentsOption, Place, StoreOption
+from surefoot.cli.version import version
+from surefoot.cli.writing import block
+from surefoot.core.errors import SurefootError
+
+__all__ = ["perform", "program"]
+
+
+def program() -> typer.Typer:
+    """The application, with every command; made anew at each call."""
+    made = typer.Typer(
+        name="surefoot",
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(_options)
+    for group in (work, answers, show, listing, care, project):
+        group.add(made)
+    return made
+
+
+def _options(
+    context: typer.Context,
+    store: StoreOption = None,
+    agents: AgentsOption = None,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Durable AI agents on the command line.
+
+    Exit codes: 0 done, 1 the run failed, 2 wrong usage or configuration, 3 waiting for a human, 4 cancelled, 5 a problem
+    with the store, 130 interrupted.
+    """
+    context.obj = Place(store, agents)
+    if show_version:
+        typer.echo(f"surefoot {version()}")
+        raise typer.Exit
+
+
+def perform(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code; what goes wrong is said in one line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        assert isinstance(stream, io.TextIOWrapper)  # what every console script is given
+        # A terminal that cannot show a character must not end a command in its middle.
+        stream.reconfigure(errors="backslashreplace")
+    logging.lastResort = _Log(logging.WARNING)
+    try:
+        program()(args=arguments, prog_name="surefoot")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else Code.USAGE
+    except SurefootError as error:
+        _complain(str(error))
+        return code_of_error(error)
+    except BrokenPipeError:
+        # Whoever read us has gone; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Code.FAILED
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return Code.INTERRUPTED
+    return Code.DONE
+
+
+def _complain(text: str) -> None:
+    if os.environ.get("SUREFOOT_DEBUG"):
+        traceback.print_exc()
+    sys.stderr.write(block(f"surefoot: {text}\n"))
+
+
+class _Log(logging.Handler):
+    """What the library logs and nobody else handles, on standard error and safe to print."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        sys.stderr.write(block(f"surefoot: {record.getMessage()}\n"))
