@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.ports import Clock, Store
+from surefoot.journal.live import MemoryLive, SqliteLive
 from surefoot.journal.memory import MemoryStore
 from surefoot.journal.sqlite import SqliteStore
 
-__all__ = ["MemoryStore", "SqliteStore", "open_store"]
+__all__ = ["MemoryLive", "MemoryStore", "SqliteLive", "SqliteStore", "live_of", "open_store"]
 
 
 def open_store(url: str, clock: Clock) -> Store:
@@ -21,3 +22,8 @@ def open_store(url: str, clock: Clock) -> Store:
     if kind == "sqlite" and path:
         return SqliteStore(path, clock)
     raise ConfigurationError(f"no store is named {url!r}; use 'sqlite:agent.db' (a file) or 'memory:' (nothing is kept)")
+
+
+def live_of(store: Store, clock: Clock) -> MemoryLive | SqliteLive:
+    """What carries deltas between those who share ``store``, to be closed like it."""
+    return SqliteLive(store.path, clock) if isinstance(store, SqliteStore) else MemoryLive()

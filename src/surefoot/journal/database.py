@@ -13,7 +13,7 @@ from pathlib import Path
 
 from surefoot.core.errors import DiskFull, JournalCorrupt, JournalError, NewerDatabase, StoreUnavailable
 
-__all__ = ["APPLICATION_ID", "Statements", "connect", "migrations", "prepare", "translated", "version"]
+__all__ = ["APPLICATION_ID", "Statements", "connect", "migrations", "prepare", "statements", "translated", "version"]
 
 #: "sjnl", so that file(1) and we can tell the file from others.
 APPLICATION_ID = 0x736A6E6C
@@ -31,9 +31,7 @@ class Statements(dict[str, str]):
     """The statements of ``queries.sql`` by name, and the one that appends ``rows`` events at once."""
 
     def __init__(self) -> None:
-        text = (_SQL / "queries.sql").read_text(encoding="utf-8")
-        parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
-        super().__init__(zip(parts[::2], [part.strip().removesuffix(";") for part in parts[1::2]], strict=True))
+        super().__init__(statements("queries.sql"))
         self._head, self._values = self["append"].rsplit("\n", 1)
         self._inserts: dict[int, str] = {}
 
@@ -50,6 +48,13 @@ class Statements(dict[str, str]):
         if rows <= _SMALL:
             return rows
         return min(_LARGE, 1 << (rows.bit_length() - 1))
+
+
+def statements(file: str) -> dict[str, str]:
+    """The statements of a file by name; each follows a line ``-- name: …``."""
+    text = (_SQL / file).read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], [part.strip().removesuffix(";") for part in parts[1::2]], strict=True))
 
 
 def migrations() -> list[str]:
