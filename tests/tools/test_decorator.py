@@ -137,6 +137,7 @@ class Shop:
         (generates, {}, "tool 'generates' is a generator: return a list"),
         (generates_async, {}, "tool 'generates_async' is a generator"),
         (Shop.sell, {}, "make the bound method a tool, tool(shop.sell)"),
+        (add, {}, "FunctionTool('add', effect='read') is a tool already"),
         (3, {"name": "three"}, "3 cannot be a tool: give a function"),
     ],
 )

@@ -72,9 +72,7 @@ def test_an_object_is_asked_for_as_it_is() -> None:
     assert schema.schema["additionalProperties"] is False
 
 
-@pytest.mark.parametrize(
-    "kind", [list[int], Invoice | Point, Literal["a", "b"], bool, int, Mood, Pair, str | None, list[Tree]]
-)
+@pytest.mark.parametrize("kind", [list[int], Invoice | Point, Literal["a", "b"], bool, int, Mood, Pair, str | None, list[Tree]])
 def test_everything_else_is_asked_for_inside_an_object(kind: Any) -> None:
     schema = output_of(kind).schema
     assert schema is not None
@@ -89,9 +87,7 @@ def test_a_type_that_refers_to_itself_is_an_object_at_the_top() -> None:
     assert schema is not None
     assert schema.schema["type"] == "object"
     codec = output_of(Tree)
-    assert codec.load(codec.validate('{"value": 1, "children": [{"value": 2}]}')) == Tree(
-        value=1, children=[Tree(value=2)]
-    )
+    assert codec.load(codec.validate('{"value": 1, "children": [{"value": 2}]}')) == Tree(value=1, children=[Tree(value=2)])
 
 
 @pytest.mark.parametrize(
@@ -103,6 +99,7 @@ def test_a_type_that_refers_to_itself_is_an_object_at_the_top() -> None:
         'Here you are:\n\n```\n{"number": "7", "cents": 120, "due": None}\n```\nAnything else?',
         'The invoice is {"number": "7", "cents": 120}. See [1].',
         '{not this} but {"number": "7", "cents": 120}',
+        '```\nnothing here\n```\n{"number": "7", "cents": 120}',
         '"{\\"number\\": \\"7\\", \\"cents\\": 120}"',
     ],
 )
@@ -125,6 +122,9 @@ def test_one_object_is_found_in_what_a_model_writes(text: str) -> None:
         ("null", "should be an object"),
         ('{"number": "\\ud800", "cents": 1}', "lone surrogate"),
         ("{" * 5_000, "not valid JSON"),
+        ("```" + " " * 100_000, "not valid JSON"),
+        ("```" + "a" * 100_000, "not valid JSON"),
+        ("," * 100_000, "not valid JSON"),
         ("[" * 50_000, "nested too deeply"),
     ],
     ids=lambda value: value[:20],
@@ -198,9 +198,7 @@ def test_what_json_cannot_say_is_refused(kind: Any) -> None:
         output_of(kind)
 
 
-@given(
-    st.builds(Invoice, number=st.text(), cents=st.integers(), due=st.none() | st.dates()), st.text(alphabet="ab .\n:")
-)
+@given(st.builds(Invoice, number=st.text(), cents=st.integers(), due=st.none() | st.dates()), st.text(alphabet="ab .\n:"))
 def test_every_value_survives_prose_and_storage(invoice: Invoice, prose: str) -> None:
     codec = output_of(Invoice)
     stored = codec.validate(f"{prose}{invoice.model_dump_json()}{prose}")

@@ -53,8 +53,7 @@ class FunctionTool(Generic[P, R]):
         self._namespace: Mapping[str, Any] = {}
         self._built: _Built | None = None
         self._threads = Threads(self._name)
-        if callable(getattr(function, "__get__", None)):
-            update_wrapper(self, function, updated=())
+        update_wrapper(self, function, updated=())
 
     @property
     def name(self) -> str:
@@ -142,9 +141,7 @@ class FunctionTool(Generic[P, R]):
         """
         ask = self._probe
         if ask is None:
-            raise ConfigurationError(
-                f"tool {self._name!r} has no probe: give one with @tool(effect='reconcilable', probe=…)"
-            )
+            raise ConfigurationError(f"tool {self._name!r} has no probe: give one with @tool(effect='reconcilable', probe=…)")
         found = ask(key) if is_async(ask) else await self._threads.run(lambda: _contained(partial(ask, key)))
         if inspect.isawaitable(found):
             found = await found
@@ -185,6 +182,8 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Unpack[Option
     namespace = _locals()
 
     def decorate(function: Callable[..., Any]) -> FunctionTool[..., Any]:
+        if isinstance(function, FunctionTool):
+            raise ConfigurationError(f"{function!r} is a tool already; declare it once, or use Tools([…]).renamed(…)")
         return FunctionTool(function, **options).defined_in(namespace)
 
     return decorate if function is None else decorate(function)
@@ -208,9 +207,7 @@ class _Built:
         self._positional = tuple([item.name for item in signature.parameters if item.positional])
         self._nothing = "done" if signature.returns in (None, type(None)) else "null"
 
-    def bind(
-        self, function: Callable[..., Any], values: dict[str, Any], context: ToolContext[Any]
-    ) -> Callable[[], Any]:
+    def bind(self, function: Callable[..., Any], values: dict[str, Any], context: ToolContext[Any]) -> Callable[[], Any]:
         """The call, ready to be made."""
         if self._by_name:
             values[self._context] = context

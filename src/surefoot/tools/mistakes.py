@@ -15,11 +15,16 @@ from surefoot.tools.repair import quoted
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails, ValidationError
 
-__all__ = ["difference", "explain", "nearest", "path_text", "printable"]
+__all__ = ["difference", "explain", "held_in_strings", "nearest", "path_text", "printable", "walk"]
 
 _MOST = 8
 #: Keys that are not expected, of models and TypedDicts, and of dataclasses.
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+#: What an object or array was wanted for.
+_CONTAINERS = frozenset(
+    {"list_type", "tuple_type", "set_type", "frozen_set_type", "iterable_type", "dict_type", "mapping_type", "model_type"}
+    | {"model_attributes_type", "dataclass_type", "named_tuple_type"}
+)
 _SHOWN = 60
 
 
@@ -28,7 +33,7 @@ def explain(error: ValidationError, value: Any, known: Sequence[str]) -> str:
     told: dict[str, list[str]] = {}
     items = error.errors(include_url=False)
     # One member of a union does not know the other's keys: that says nothing where there is more to say.
-    telling = [item for item in items if item["type"] not in _UNKNOWN or not _walk(item["loc"], value)[2]]
+    telling = [item for item in items if item["type"] not in _UNKNOWN or not walk(item["loc"], value)[2]]
     for item in telling or items:
         where, what = _clause(item, value, known)
         clauses = told.setdefault(where, [])
@@ -38,6 +43,14 @@ def explain(error: ValidationError, value: Any, known: Sequence[str]) -> str:
     if len(lines) > _MOST:
         lines[_MOST:] = [f"and {len(lines) - _MOST} more"]
     return printable("; ".join(lines))
+
+
+def held_in_strings(error: ValidationError, value: Any) -> list[tuple[str | int, ...]]:
+    """The places where an object or array was wanted and a string stands; empty when anything else is wrong as well."""
+    items = [(walk(item["loc"], value)[0], item) for item in error.errors(include_url=False)]
+    wanted = {path for path, item in items if item["type"] in _CONTAINERS and isinstance(item["input"], str)}
+    # Other members of a union complain of the same string.
+    return sorted(wanted, key=len) if all(path in wanted for path, _ in items) else []
 
 
 def difference(left: Any, right: Any, path: tuple[str | int, ...] = ()) -> str:
@@ -78,25 +91,7 @@ def printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _clause(item: ErrorDetails, value: Any, known: Sequence[str]) -> tuple[str, str]:
-    path, found, member = _walk(item["loc"], value)
-    where = path_text(path)
-    match item["type"]:
-        case "missing":
-            return path_text((*path, str(item["loc"][-1]))), f"missing, and required{member and f' for {member}'}"
-        case kind if kind in _UNKNOWN:
-            hint = nearest(str(item["loc"][-1]), known) if len(path) == 1 else ""
-            names = f"; known are {', '.join(known)}" if known and len(path) == 1 and not hint else ""
-            return where, f"is not a known name{hint}{names}"
-        case "value_error" | "assertion_error":
-            return where, item["msg"].partition(", ")[2] or item["msg"]
-        case "json_invalid":
-            return where, item["msg"].replace("Invalid JSON", "not valid JSON")
-        case _:
-            return where, f"{item['msg'].replace('Input should', 'should')}, got {_shown(found)}"
-
-
-def _walk(loc: Sequence[str | int], value: Any) -> tuple[tuple[str | int, ...], Any, str]:
+def walk(loc: Sequence[str | int], value: Any) -> tuple[tuple[str | int, ...], Any, str]:
     """The part of a location that is a path in ``value``, what is there, and the union's member meant, if it is one.
 
     pydantic mixes the names of a union's members into its locations.
@@ -111,6 +106,24 @@ def _walk(loc: Sequence[str | int], value: Any) -> tuple[tuple[str | int, ...], 
         elif index + 1 < len(loc) and str(part).isidentifier():
             member = str(part)
     return tuple(path), value, member
+
+
+def _clause(item: ErrorDetails, value: Any, known: Sequence[str]) -> tuple[str, str]:
+    path, found, member = walk(item["loc"], value)
+    where = path_text(path)
+    match item["type"]:
+        case "missing":
+            return path_text((*path, str(item["loc"][-1]))), f"missing, and required{member and f' for {member}'}"
+        case kind if kind in _UNKNOWN:
+            hint = nearest(str(item["loc"][-1]), known) if len(path) == 1 else ""
+            names = f"; known are {', '.join(known)}" if known and len(path) == 1 and not hint else ""
+            return where, f"is not a known name{hint}{names}"
+        case "value_error" | "assertion_error":
+            return where, item["msg"].partition(", ")[2] or item["msg"]
+        case "json_invalid":
+            return where, item["msg"].replace("Invalid JSON", "not valid JSON")
+        case _:
+            return where, f"{item['msg'].replace('Input should', 'should')}, got {_shown(found)}"
 
 
 def _shown(value: Any) -> str:

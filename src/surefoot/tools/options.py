@@ -107,9 +107,7 @@ def _check_function(name: str, function: Callable[..., Any]) -> None:
     owner = getattr(function, "__qualname__", "").rpartition(".")[0]
     if parameters and parameters[0].name in ("self", "cls") and owner and not owner.endswith("<locals>"):
         method = f"{owner.rpartition('.')[2].lower()}.{name}"
-        raise ConfigurationError(
-            f"tool {name!r} is a method without its object: make the bound method a tool, tool({method})"
-        )
+        raise ConfigurationError(f"tool {name!r} is a method without its object: make the bound method a tool, tool({method})")
 
 
 def _check_effect(name: str, options: Mapping[str, Any]) -> None:
@@ -119,8 +117,7 @@ def _check_effect(name: str, options: Mapping[str, Any]) -> None:
         raise ConfigurationError(f"tool {name!r}: there is no effect {effect!r}{hint}; known are {', '.join(known)}")
     if effect == "reconcilable" and options.get("probe") is None:
         raise ConfigurationError(
-            f"tool {name!r}: effect='reconcilable' needs probe=…, a function from an idempotency key to Done(result)"
-            " or NotDone()"
+            f"tool {name!r}: effect='reconcilable' needs probe=…, a function from an idempotency key to Done(result) or NotDone()"
         )
     if effect != "reconcilable" and options.get("probe") is not None:
         raise ConfigurationError(f"tool {name!r}: probe= is for effect='reconcilable', and this tool is {effect}")

@@ -7,19 +7,22 @@ duplicate keys, NaN and what is cut off are refused, with a text that says where
 
 from __future__ import annotations
 
+import copy
 import json
 import re
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
 from surefoot.core import canonical
 
-__all__ = ["Unreadable", "kind_of", "quoted", "read", "read_in_prose", "read_object"]
+__all__ = ["Unreadable", "kind_of", "quoted", "read", "read_in_prose", "read_object", "unquote"]
 
 #: Candidates tried when looking for one object in prose; a text with more is not clear anyway.
 _TRIES = 64
-_FENCE = re.compile(r"```[\w-]*[ \t]*\n?(.*?)\n?[ \t]*```", re.DOTALL)
-# A string, closed or not, is one token, so that nothing inside it is touched; possessive, hence linear.
+# Possessive, hence linear: what a model writes must not be able to keep us busy.
+_FENCE = re.compile(r"```[\w-]*+(.*?)```", re.DOTALL)
+# A string, closed or not, is one token, so that nothing inside it is touched.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|,(?=\s*+[}\]])|\b(?:True|False|None)\b', re.DOTALL)
 _PYTHON = {"True": "true", "False": "false", "None": "null", ",": ""}
 _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
@@ -43,9 +46,7 @@ def read(text: str) -> tuple[Any, str]:
         value = _decoded(_loose, clean)
         return value, canonical.dumps(value)
     except json.JSONDecodeError:
-        raise Unreadable(
-            f"not valid JSON: {problem.msg} at character {problem.pos}{_near(text, problem.pos)}"
-        ) from None
+        raise Unreadable(f"not valid JSON: {problem.msg} at character {problem.pos}{_near(text, problem.pos)}") from None
     except ValueError as error:
         raise Unreadable(str(error)) from None
 
@@ -93,6 +94,25 @@ def kind_of(value: Any) -> str:
 def quoted(text: str) -> str:
     """A string as JSON shows it, with lone surrogates escaped, so that it can be told to a model."""
     return json.dumps(text, ensure_ascii=not _encodable(text))
+
+
+def unquote(value: Any, places: Iterable[Sequence[str | int]]) -> Any:
+    """A copy of a JSON value in which strings that hold an object or array, at these places, are what they hold.
+
+    Models write ``{"ids": "[1, 2]"}``; where only an array can stand, that is what is meant. Raises `Unreadable` when
+    there is no such string at one of the places.
+    """
+    root = {"": copy.deepcopy(value)}
+    for place in places:
+        inner: Any = root
+        *way, last = ("", *place)
+        for key in way:
+            inner = inner[key]
+        held = read(inner[last])[0] if isinstance(inner[last], str) else None
+        if not isinstance(held, dict | list):
+            raise Unreadable("no JSON object or array")
+        inner[last] = held
+    return root[""]
 
 
 def _repaired(text: str) -> str:

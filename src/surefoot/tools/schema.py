@@ -20,7 +20,8 @@ from typing_extensions import TypedDict, Unpack, get_type_hints
 
 from surefoot.core import canonical
 from surefoot.core.errors import UnsupportedAnnotation
-from surefoot.tools.mistakes import difference, explain, path_text, printable
+from surefoot.tools.mistakes import difference, explain, held_in_strings, path_text, printable
+from surefoot.tools.repair import Unreadable, unquote
 from surefoot.tools.signature import EMPTY, Docs, Parameter, Signature
 from surefoot.tools.tidy import sort_sets, tidy
 
@@ -50,7 +51,7 @@ class Form:
             first = self._dumped(text)
             settled = _text(first)
         except ValidationError as error:
-            raise ValueError(self._why(error, value)) from None
+            return self._mended(error, value)
         except Exception as error:  # a type's own validators and serializers may raise anything
             raise ValueError(_raised(error)) from error
         if settled != text:
@@ -63,6 +64,16 @@ class Form:
             return self._check(text)
         except ValidationError as error:
             raise ValueError(self._why(error, canonical.loads(text))) from None
+
+    def _mended(self, error: ValidationError, value: Any) -> str:
+        """Once more, with arrays and objects that were written as strings read. Raises ValueError."""
+        try:
+            mended = unquote(value, held_in_strings(error, value))
+        except Unreadable:
+            mended = value
+        if mended == value:
+            raise ValueError(self._why(error, value)) from None
+        return self.canonical(canonical.dumps(mended), mended)
 
     def _dumped(self, text: str) -> Any:
         value = self._dump(self._check(text), mode="json", by_alias=True, warnings=False, round_trip=True)
@@ -98,9 +109,7 @@ def arguments_of(signature: Signature, docs: Docs, tool: str, namespace: Mapping
     except Exception as error:  # whatever pydantic raises while it reads annotations
         for parameter in signature.parameters:
             _try(parameter, tool, namespace)
-        raise UnsupportedAnnotation(
-            f"tool {tool!r}: its parameters have no JSON Schema: {_first_line(error)}"
-        ) from error
+        raise UnsupportedAnnotation(f"tool {tool!r}: its parameters have no JSON Schema: {_first_line(error)}") from error
 
 
 def form_of(kind: Any, namespace: Mapping[str, Any], mode: JsonSchemaMode = "validation") -> Form:

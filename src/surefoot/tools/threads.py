@@ -19,15 +19,13 @@ __all__ = ["Threads"]
 
 T = TypeVar("T")
 
-#: Seconds an idle thread waits for the next call.
-_IDLE = 10.0
-
 
 class Threads:
-    """The threads of one tool."""
+    """The threads of one tool; one that has been idle for ``idle`` seconds ends."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, idle: float = 10.0) -> None:
         self.name = name
+        self.idle = idle
         self._idle: list[_Worker] = []
         self._lock = threading.Lock()
 
@@ -60,9 +58,7 @@ class Threads:
 class _Job:
     __slots__ = ("context", "function", "future", "loop")
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], function: Callable[[], Any]
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], function: Callable[[], Any]) -> None:
         self.loop = loop
         self.future = future
         self.function = function
@@ -93,7 +89,7 @@ class _Worker(threading.Thread):
     def run(self) -> None:
         while True:
             try:
-                job = self.jobs.get(timeout=_IDLE)
+                job = self.jobs.get(timeout=self.owner.idle)
             except queue.Empty:
                 if self.owner.retire(self):
                     return
