@@ -190,9 +190,11 @@ class App:
                 changed.clear()
                 state = await asyncio.shield(worker.kick(run_id, row.agent))
                 state = state or fold(await self._parts.store.read(run_id))
-                if state.status in ENDED or state.status == "waiting":
+                if state.status in ENDED:
+                    return await self._seen(state)
+                if state.status == "waiting" and (await self._parts.store.get(run_id)).status == "waiting":
                     seen = await self._seen(state)
-                    if seen.waiting or seen.ended:
+                    if seen.waiting:
                         return seen
                 await soon(changed, self._parts.settings.poll)
 

@@ -277,21 +277,7 @@ def _approval_decided(state: State, event: ev.ApprovalDecided, record: ev.Record
     if call is None or call.request != event.request:
         return
     state.barren_claims = 0
-    if event.decision in ("approve", "retry"):
-        call.status = "approved"
-        call.arguments = event.arguments or call.arguments
-        call.digest = event.digest or call.digest
-    elif event.decision in ("answer", "done"):
-        call.close(event.result or "")
-    elif event.decision == "give_up":
-        call.close(
-            f"It is not known whether this call happened, and it will not be tried again. {event.reason}".strip(),
-            error=True,
-        )
-    else:
-        who = f" by {event.by}" if event.by else ""
-        why = f": {event.reason}" if event.reason else ""
-        call.close(f"Denied{who}{why}. The call did not run; do not ask for it again unless something changes.", error=True)
+    call.settle(event)
     _close_step(state)
 
 
@@ -321,7 +307,7 @@ def _tool_started(state: State, event: ev.ToolStarted, record: ev.Record) -> Non
     call = state.calls[event.call]
     call.status, call.attempt, call.epoch, call.effect = "started", event.attempt, record.epoch, event.effect
     call.arguments, call.retry_at, call.waits_on = event.arguments, 0, ()
-    state.tool_calls += 1
+    state.tool_calls += event.attempt == 1
 
 
 def _tool_progressed(state: State, event: ev.ToolProgressed, record: ev.Record) -> None:

@@ -115,7 +115,8 @@ async def put_to(store: Store, state: State, approve: Approve) -> bool:
 async def questions(store: Store, state: State, path: tuple[str, ...] = ()) -> tuple[Request, ...]:
     """The open questions of a run and of the children it waits for, each with the path of runs that leads to it."""
     path = (*path, state.id)
-    own = [_with_path(request, path) for request in state.requests.values()]
+    open_kinds = ("outcome",) if state.status in ENDED else ("call", "outcome")
+    own = [_with_path(request, path) for request in state.requests.values() if request.kind in open_kinds]
     for call in state.calls.values():
         for child in call.waits_on:
             own += await questions(store, fold(await store.read(child)), path)
