@@ -120,6 +120,7 @@ class App:
         if worker is not None:
             await worker.close(self._parts.settings.grace)
             await self._parts.models.aclose()
+            await self._parts.live.close()
             await self._parts.store.close()
 
     def run_sync(self, awaitable: Awaitable[T]) -> T:

@@ -10,10 +10,10 @@ from surefoot.clock import SystemClock
 from surefoot.core import canonical
 from surefoot.core.agent import Agent, ToolChoice
 from surefoot.core.errors import ConfigurationError, DuplicateTool, UnknownPrice
-from surefoot.core.ports import Clock, Live, Model, Policy, Store, Tool, Toolset
+from surefoot.core.ports import Clock, Model, Policy, Store, Tool, Toolset
 from surefoot.core.values import Limits
 from surefoot.engine.plan import Plan, Rules
-from surefoot.journal import SqliteStore, open_store
+from surefoot.journal import SqliteStore, live_of, open_store
 from surefoot.journal.owner import new_owner
 from surefoot.journal.sqlite import Settings as SqliteSettings
 from surefoot.models import Models
@@ -33,7 +33,7 @@ class Parts:
         self.clock: Clock = clock or SystemClock()
         self.policy: Policy = policy or EffectPolicy()
         self.store: Store = _store(store, settings, self.clock) if isinstance(store, str) else store
-        self.live: Live = _Live()
+        self.live = live_of(self.store, self.clock)
         self.models = Models()
         self.owner = new_owner()
 
@@ -153,23 +153,3 @@ def _flat(choices: Iterable[ToolChoice], found: Callable[[Toolset], None]) -> It
             yield as_tool(choice)
         else:
             raise ConfigurationError(f"{choice!r} is not a tool: give a function, a @tool, or a toolset")
-
-
-class _Live:
-    def __init__(self) -> None:
-        self._queues: dict[str, list[Any]] = {}
-
-    def publish(self, run: str, delta: Any) -> None:
-        for queue in self._queues.get(run, ()):
-            queue.put_nowait(delta)
-
-    async def subscribe(self, run: str) -> Any:
-        import asyncio
-
-        queue: Any = asyncio.Queue()
-        self._queues.setdefault(run, []).append(queue)
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            self._queues[run].remove(queue)
