@@ -51,6 +51,7 @@ def test_a_name_that_looks_like_ours_is_kept() -> None:
 def test_tools_that_are_gone_and_names_nobody_gave_pass() -> None:
     names = wire_names(["now"])
     assert VALID.fullmatch(names.to_wire("gone tool"))
+    assert names.to_wire("gone_tool") == "gone_tool"
     assert names.from_wire("invented") == "invented"
 
 
