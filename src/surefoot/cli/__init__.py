@@ -20,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
         sys.stdout.write(f"surefoot {version()}\n")
         sys.exit(0)
-    from surefoot.cli.program import perform
+    import logging
 
+    from surefoot.cli.program import Log, perform
+
+    logging.lastResort = Log(logging.WARNING)
     sys.exit(perform(given))

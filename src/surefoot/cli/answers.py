@@ -135,10 +135,10 @@ def _speak(place: Place, said: str, say: Callable[[App], Awaitable[Run[Any]]]) -
             run = await say(app)
         screen = Screen()
         screen.line(f"{said}; run {run.id} is {run.status}")
-        if run.waiting:
-            for told in how_to_decide(run)[:-1]:
-                screen.note(told)
-        if not run.ended:
+        still = how_to_decide(run)
+        for told in still:
+            screen.note(told)
+        if not run.ended and not still:
             screen.note(f"it goes on where somebody works on it, or with: surefoot resume {run.id}")
 
     asyncio.run(spoken())

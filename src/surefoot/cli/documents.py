@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from surefoot.cli.questions import answerable
 from surefoot.cli.story import CallStory, Note, StepStory, Story
 from surefoot.cli.writing import instant
 from surefoot.core import canonical
@@ -28,7 +29,7 @@ def run_document(run: Run[Any]) -> dict[str, Any]:
         "status": run.status,
         "output": to_json(run.output),
         "error": _failure(run.error),
-        "waiting": [_request(request) for request in run.waiting],
+        "waiting": [_request(request) for request in answerable(run)],
         "text": run.text,
         "steps": run.steps,
         "tool_calls": run.tool_calls,

@@ -177,7 +177,8 @@ class Execution:
         return Code.TERMINATED if number == signal.SIGTERM else Code.INTERRUPTED
 
     async def _cancel(self) -> None:
-        self.screen.end()
+        if self.screen.attended:
+            self.screen.ask("\n")  # the terminal has written ^C where the cursor was
         self.screen.note(f"interrupted: cancelling run {self.run} (Ctrl-C again leaves it as it is)", "yellow")
         try:
             run: Run[Any] = await self.app.cancel(self.run, by=account(), reason="interrupted on the terminal")
@@ -188,7 +189,5 @@ class Execution:
             self.screen.json(run_document(run))
         verb = "is" if run.ended else "is asked to stop and still"
         self.screen.note(f"run {run.id} {verb} {run.status}: {totals(run)}", "yellow")
-        for request in run.waiting:
-            self.screen.note(
-                f"unsettled: {request}\n  surefoot settle {request.id} done --result TEXT | retry | give-up", "yellow"
-            )
+        for told in how_to_decide(run):
+            self.screen.note(told, "yellow")

@@ -10,6 +10,7 @@ import typer
 
 from surefoot.cli.documents import run_document
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
+from surefoot.cli.questions import answerable
 from surefoot.cli.screen import Screen
 from surefoot.cli.show import answer
 from surefoot.cli.writing import block, cost, line, moment, safe_json, short
@@ -22,8 +23,8 @@ from surefoot.tools.function import as_tool
 
 __all__ = ["add"]
 
-#: Below this width a run takes three short lines instead of a row.
-_NARROW = 70
+#: Below this width a run takes three lines instead of a row, so that its id stays whole.
+_NARROW = 110
 
 
 def add(program: typer.Typer) -> None:
@@ -65,7 +66,8 @@ def runs(  # noqa: PLR0913  a command's own options
         screen.note("no runs")
     elif screen.width < _NARROW:
         for run in listed:
-            screen.line(f"{run.id}\n  {run.status} · {line(run.agent)} · {moment(run.created_at)}\n  {short(_gist(run))}")
+            screen.line(f"{run.id}", "bold")
+            screen.line(f"  {run.status} · {line(run.agent)} · {moment(run.created_at)}\n  {short(_gist(run))}")
     else:
         screen.table(("RUN", "STATUS", "AGENT", "STARTED", "COST", "LAST WORD"), [_row(run) for run in listed])
 
@@ -77,11 +79,11 @@ def _row(run: Run[Any]) -> tuple[str, ...]:
 
 def _gist(run: Run[Any]) -> str:
     """What to know of a run at a glance: its question, its error, or its answer."""
-    if run.waiting:
-        return str(run.waiting[0])
+    if questions := answerable(run):
+        return str(questions[0])
     if run.error is not None:
         return f"{run.error.kind}: {run.error.message}"
-    return answer(run) if run.status == "done" else run.text
+    return answer(run, indent=None) if run.status == "done" else run.text
 
 
 def tools(

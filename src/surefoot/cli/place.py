@@ -52,17 +52,18 @@ class Place:
             )
         return load(named)
 
-    def working(self, target: Target) -> App:
-        """An application that runs these agents.
+    def working(self, target: Target, *, new: bool = False) -> App:
+        """An application that runs these agents; ``new`` lets it make the store's file.
 
         It takes up no runs that others left, unless SUREFOOT_ADOPT says so: a command does what it was told. An App of the
         user's is used as it is, since its store and its policy belong together.
         """
-        if target.app is None:
-            return App(self.store or _DEFAULT_STORE, agents=target.agents, settings=_settings(os.environ))
-        if self.store:
+        if self.store and target.app is not None:
             raise ConfigurationError(f"{target.name} is an App and has a store of its own; leave --store and SUREFOOT_STORE out")
-        return target.app
+        store = target.app.store if target.app is not None else self.store or _DEFAULT_STORE
+        if not new:
+            _must_exist(store)
+        return target.app or App(store, agents=target.agents, settings=_settings(os.environ))
 
     def stopping(self) -> App:
         """An application that can end a run: with the agents where they are known, else one that only reads and writes."""
@@ -74,7 +75,7 @@ class Place:
         if self.store is None and self.agents is not None:
             app = load(self.agents).app
             store = app.store if app else store
-        must_exist(store)
+        _must_exist(store)
         return App(store, settings=replace(_settings(os.environ), adopt=False))
 
 
@@ -87,7 +88,7 @@ def place_of(context: typer.Context, store: str | None = None, agents: str | Non
     )
 
 
-def must_exist(store: str | Store) -> None:
+def _must_exist(store: str | Store) -> None:
     """Raise StoreUnavailable for a file that is not there: opening it would make an empty one."""
     path = str(getattr(store, "path", "")) if not isinstance(store, str) else store.partition("sqlite:")[2]
     if path and not Path(path).exists():

@@ -19,7 +19,7 @@ from surefoot.cli.version import version
 from surefoot.cli.writing import block
 from surefoot.core.errors import SurefootError
 
-__all__ = ["perform", "program"]
+__all__ = ["Log", "perform", "program"]
 
 
 def program() -> typer.Typer:
@@ -61,7 +61,6 @@ def perform(arguments: Sequence[str] | None = None) -> int:
         assert isinstance(stream, io.TextIOWrapper)  # what every console script is given
         # A terminal that cannot show a character must not end a command in its middle.
         stream.reconfigure(errors="backslashreplace")
-    logging.lastResort = _Log(logging.WARNING)
     try:
         program()(args=arguments, prog_name="surefoot")
     except SystemExit as end:
@@ -85,7 +84,7 @@ def _complain(text: str) -> None:
     sys.stderr.write(block(f"surefoot: {text}\n"))
 
 
-class _Log(logging.Handler):
+class Log(logging.Handler):
     """What the library logs and nobody else handles, on standard error and safe to print."""
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -32,6 +32,7 @@ class Progress:
         self.said = ""
         self._screen, self._stream = screen, stream
         self._tools: dict[str, str] = {}
+        self._asked: set[str] = set()
         self._streamed = ""
 
     def delta(self, delta: Delta) -> None:
@@ -46,6 +47,8 @@ class Progress:
             return
         self.seen = record.seq
         event = record.event
+        if isinstance(event, ev.ApprovalRequested | ev.ToolIndeterminate):
+            self._asked.add(event.request)
         if isinstance(event, ev.ModelReplied):
             self._replied(event)
         elif isinstance(event, ev.ModelFailed):
@@ -53,6 +56,8 @@ class Progress:
         if self._screen.attended and isinstance(event, ev.ToolReturned):
             took = duration(event.duration)
             self._screen.note(f"  {line(self._tools.get(event.call, event.call))} → {short(event.result)} ({took})")
+        elif isinstance(event, ev.RunSuspended) and set(event.waiting_for) <= self._asked and not event.wake_at:
+            pass  # the questions themselves say so
         elif isinstance(event, ev.RunWarned) or (self._screen.attended and isinstance(event, _SEEN)):
             mark = "! " if isinstance(event, _LOUD) else "  "
             self._screen.note(mark + short(sentence(event, self._tools), 400), "yellow" if isinstance(event, _LOUD) else "dim")

@@ -16,7 +16,7 @@ from surefoot.core.errors import AlreadyDecided
 from surefoot.core.request import Request
 from surefoot.core.run import Run
 
-__all__ = ["account", "ask", "how_to_decide", "read_line"]
+__all__ = ["account", "answerable", "ask", "how_to_decide", "read_line"]
 
 
 def account() -> str:
@@ -25,6 +25,11 @@ def account() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid {os.getuid()}"
+
+
+def answerable(run: Run[Any]) -> tuple[Request, ...]:
+    """The questions of a run that can still be answered: once it has ended, only what became of a call matters."""
+    return tuple([request for request in run.waiting if not run.ended or request.kind == "outcome"])
 
 
 async def ask(app: App, screen: Screen, run: Run[Any]) -> bool:
@@ -112,11 +117,10 @@ def _set(future: asyncio.Future[None]) -> Callable[[], None]:
 def how_to_decide(run: Run[Any]) -> list[str]:
     """The commands that answer a run's open questions and let it go on."""
     told: list[str] = []
-    for request in run.waiting:
+    for request in answerable(run):
         told.append(f"waiting: {request}")
         if request.kind == "outcome":
             told.append(f"  surefoot settle {request.id} done --result TEXT | retry | give-up")
         else:
             told.append(f"  surefoot decide {request.id} --approve | --deny")
-    told.append(f"then: surefoot resume {run.id}")
-    return told
+    return [*told, f"then: surefoot resume {run.id}"] if told and not run.ended else told

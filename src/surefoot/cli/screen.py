@@ -1,7 +1,7 @@
 """Where a command writes: answers to standard output, everything about them to standard error.
 
 Without a terminal there are no colours and nothing is wrapped, so that lines can be searched; on one, text is wrapped to
-its width. Whatever is written passes `writing.block`, so that no text of a model, tool or user reaches the terminal raw.
+its width. Whatever is written passes `writing.block`, so that no text of a model, tool or user reaches a terminal raw.
 """
 
 from __future__ import annotations
@@ -33,22 +33,20 @@ class Screen:
     def __init__(self) -> None:
         self.terminal = sys.stdout.isatty()
         self.attended = sys.stdin.isatty() and sys.stderr.isatty()
-        self._out = _console(sys.stdout)
-        self._err = _console(sys.stderr)
         self._open = False  # whether a streamed line has not ended yet
 
     @property
     def width(self) -> int:
         """Columns of standard output."""
-        return self._out.width
+        return _console(sys.stdout).width if self.terminal else _WIDE
 
     def line(self, text: str = "", style: str = "") -> None:
         """Write a line, or several, to standard output."""
-        self._print(self._out, text, style)
+        self._print(sys.stdout, text, style)
 
     def note(self, text: str, style: str = "dim") -> None:
         """Write a line about the answer to standard error."""
-        self._print(self._err, text, style)
+        self._print(sys.stderr, text, style)
 
     def ask(self, text: str) -> None:
         """Write a question to standard error; the cursor stays behind it."""
@@ -73,32 +71,35 @@ class Screen:
     def show(self, what: RenderableType) -> None:
         """Write a rich table or tree to standard output; its texts must have passed `writing.block`."""
         self.end()
-        self._out.print(what)
+        _console(sys.stdout).print(what)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Write a table to standard output: cells wrap on a terminal, and never elsewhere."""
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(column, overflow="fold", no_wrap=not self.terminal)
-        for row in rows:
-            table.add_row(*[Text(block(cell)) for cell in row])
-        self.show(table)
+        """Write a table to standard output, as wide as its cells."""
+        self.end()
+        cells = [list(columns), *[[block(cell) for cell in row] for row in rows]]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        for number, row in enumerate(cells):
+            text = "  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=True)]).rstrip()
+            self.line(text, "" if number else "bold")
 
     def json(self, value: Any, *, indent: int | None = None) -> None:  # noqa: ANN401  any JSON value
         """Write one JSON object to standard output, on one line unless ``indent`` is given."""
         sys.stdout.write(safe_json(value, indent=indent) + "\n")
 
-    def _print(self, console: Console, text: str, style: str) -> None:
-        from rich.text import Text
-
+    def _print(self, file: TextIO, text: str, style: str) -> None:
         self.end()
-        console.print(Text(block(text), style=style))
+        text = block(text.removesuffix("\n"))
+        if file.isatty():
+            from rich.text import Text
+
+            _console(file).print(Text(text, style=style))
+        else:
+            file.write(f"{text}\n")
+        file.flush()
 
 
 def _console(file: TextIO) -> Console:
+    """Rich's console, with no opinion of its own: no markup, no emoji, colours on a terminal that wants them."""
     from rich.console import Console
 
     terminal = file.isatty()

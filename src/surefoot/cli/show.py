@@ -10,6 +10,7 @@ import typer
 
 from surefoot.cli.documents import story_document, to_json
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
+from surefoot.cli.questions import answerable
 from surefoot.cli.screen import Screen
 from surefoot.cli.story import CallStory, Note, StepStory, Story, tell
 from surefoot.cli.words import call_line
@@ -86,16 +87,16 @@ def branches(story: Story, run: Run[Any]) -> Branch:
     root.below.append(Branch(f"input: {story.input}"))
     for item in story.items:
         root.below.append(_step_branch(item) if isinstance(item, StepStory) else _note_branch(item))
-    for request in run.waiting:
+    for request in answerable(run):
         root.below.append(Branch(f"waiting: {request} [{request.id}]", "yellow"))
     if run.status == "done":
         root.below.append(Branch(f"output: {answer(run)}", "green"))
     return root
 
 
-def answer(run: Run[Any]) -> str:
+def answer(run: Run[Any], *, indent: int | None = 2) -> str:
     """A run's output as text: as it is, or as JSON."""
-    return run.output if isinstance(run.output, str) else safe_json(to_json(run.output), indent=2)
+    return run.output if isinstance(run.output, str) else safe_json(to_json(run.output), indent=indent)
 
 
 def _head(story: Story, run: Run[Any]) -> Iterator[str]:
@@ -177,7 +178,7 @@ def lines(story: Story, run: Run[Any]) -> Iterator[str]:
     yield f"input: {line(story.input)}"
     for item in story.items:
         yield from _step_lines(item) if isinstance(item, StepStory) else [_note_line("", item)]
-    for request in run.waiting:
+    for request in answerable(run):
         yield f"waiting: {request} [{request.id}]"
     if run.status == "done":
         yield f"output: {line(answer(run))}"

@@ -57,7 +57,7 @@ def run(  # noqa: PLR0913  a command's own options
             execution = Execution(app, Screen(), json=json, stream=definition.output is str)
             return await execution.start(agent, prompt, options)
 
-    raise typer.Exit(asyncio.run(work(place.working(target))))
+    raise typer.Exit(asyncio.run(work(place.working(target, new=True))))
 
 
 def resume(
