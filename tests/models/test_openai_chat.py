@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
 from typing import Any
 
@@ -341,6 +342,18 @@ async def test_a_listener_that_fails_closes_the_stream(wire: Wire) -> None:
 
     with pytest.raises(ZeroDivisionError):
         await chat(wire, stream=True).request(ModelRequest([user("hi")]), fail)
+    await asyncio.wait_for(wire.gone.wait(), 2)
+
+
+async def test_a_model_that_nobody_holds_closes_its_connection(wire: Wire) -> None:
+    model = chat(wire)
+    cycle: list[Any] = [model]
+    cycle.append(cycle)
+    wire.answers.append(whole(message(content="a")))
+    await ask(model, "hi")
+    assert not wire.gone.is_set()
+    del model, cycle
+    gc.collect()
     await asyncio.wait_for(wire.gone.wait(), 2)
 
 

@@ -4,14 +4,17 @@
 and its retries switched off. Bodies and answers are plain JSON values: servers that only resemble the original leave
 out or add fields, and nothing here depends on the package's own models of them.
 
-Importing this file imports `openai` and `aiohttp`, which takes most of a second; `models.openai` does it in a thread.
+Importing this file imports `openai` and what comes with it (`aiohttp`, `httpx2`), which takes most of a second;
+`models.openai` does it in a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import weakref
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -24,19 +27,21 @@ from surefoot.models import openai_errors as errors
 __all__ = ["Clients"]
 
 _CONNECT = 10.0
+#: Ten years, in seconds.
+_NEVER = 3.2e8
 
 
 class Clients:
     """Clients of one server with one key, one for each event loop that asks.
 
-    A client is closed by `aclose`, or else when its loop shuts down (`asyncio.run` closes asynchronous generators, and
-    each client lives in one), so that no script ends with a warning about an open connection.
+    A client is closed by `aclose`, or else when nobody holds the models that use it, or when its loop shuts down, so
+    that no script ends with a warning about an open connection.
     """
 
     def __init__(self, key: str, base_url: str | None) -> None:
         self._key = key
         self._base_url = base_url
-        self._open: dict[asyncio.AbstractEventLoop, tuple[openai.AsyncOpenAI, AsyncGenerator[None]]] = {}
+        self._open: dict[asyncio.AbstractEventLoop, _Open] = {}
 
     async def fetch(self, path: str, body: Mapping[str, Any], patience: float) -> tuple[Any, Mapping[str, str]]:
         """Post a JSON body; the JSON answer, and the response's headers. Raises ModelError."""
@@ -77,27 +82,27 @@ class Clients:
         """Close every client. The next request opens a new one."""
         here = asyncio.get_running_loop()
         for loop in list(self._open):
-            _, keeper = self._open.pop(loop)
+            opened = self._open.pop(loop)
             if loop is here:
-                await keeper.aclose()
-            elif loop.is_running():
-                asyncio.run_coroutine_threadsafe(_finish(keeper), loop)
+                await opened.close()
+            else:
+                opened.abandon()
 
     async def _client(self) -> openai.AsyncOpenAI:
         loop = asyncio.get_running_loop()
-        entry = self._open.get(loop)
-        if entry is not None:
-            return entry[0]
+        opened = self._open.get(loop)
+        if opened is not None:
+            return opened.client
         # Reading the system's certificates takes tens of milliseconds, which no loop should wait for.
         client = await asyncio.to_thread(self._made)
-        entry = self._open.get(loop)
-        if entry is not None:  # another request was faster, and this client has no connection yet
-            return entry[0]
+        opened = self._open.get(loop)
+        if opened is not None:  # another request was faster, and this client has no connection yet
+            return opened.client
         for gone in [known for known in self._open if known.is_closed()]:
             del self._open[gone]
-        keeper = _kept(client)
-        self._open[loop] = (client, keeper)
-        await anext(keeper)
+        opened = self._open[loop] = _Open(client, loop)
+        weakref.finalize(self, opened.abandon).atexit = False
+        await opened.keep()
         return client
 
     def _made(self) -> openai.AsyncOpenAI:
@@ -105,15 +110,44 @@ class Clients:
         return openai.AsyncOpenAI(api_key=self._key, base_url=self._base_url, max_retries=0, http_client=transport)
 
 
+class _Open:
+    """One loop's client, and what closes it in time.
+
+    The client lives in an asynchronous generator: a loop that shuts down in order closes those. A timer that never rings
+    has the loop hold the generator, since the garbage collector may take an open session before it takes what closes it.
+    """
+
+    def __init__(self, client: openai.AsyncOpenAI, loop: asyncio.AbstractEventLoop) -> None:
+        self.client = client
+        self._loop = loop
+        self._keeper = _kept(client)
+        self._held = loop.call_later(_NEVER, id, self._keeper)
+
+    async def keep(self) -> None:
+        """Begin to watch over the client."""
+        await anext(self._keeper)
+
+    async def close(self) -> None:
+        """Close the client, on its own loop."""
+        self._held.cancel()
+        await self._keeper.aclose()
+
+    def abandon(self) -> None:
+        """Have its own loop close the client; from anywhere, also while nothing may be awaited."""
+        with suppress(RuntimeError):  # the loop is closed, and the client with it
+            self._loop.call_soon_threadsafe(self._closing)
+
+    def _closing(self) -> None:
+        # The task's own callback holds it until it is done.
+        task = self._loop.create_task(self.close())
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
 async def _kept(client: openai.AsyncOpenAI) -> AsyncGenerator[None]:
     try:
         yield
     finally:
         await client.close()
-
-
-async def _finish(keeper: AsyncGenerator[None]) -> None:
-    await keeper.aclose()
 
 
 def _timeout(seconds: float) -> openai.Timeout:
