@@ -74,6 +74,7 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
         model=model,
         tools=tools,
         specs=specs,
+        free=frozenset(spec.name for spec in specs if spec.repeatable and parts.policy.settled(spec) == "allow"),
         output=output,
         policy=parts.policy,
         instructions=agent.instructions,
@@ -94,7 +95,8 @@ def check_price(plan: Plan, limits: Limits | None) -> None:
     """Raises UnknownPrice for a cost limit that cannot be kept."""
     if limits is not None and limits.cost is not None and not has_price(plan.model.name):
         raise UnknownPrice(
-            f"agent {plan.agent!r} has a cost limit, but the price of {plan.model.name} is unknown; limit tokens instead: Limits(tokens=…)"
+            f"agent {plan.agent!r} has a cost limit, but the price of {plan.model.name} is unknown; "
+            "limit tokens instead: Limits(tokens=…)"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from surefoot.core.ports import Judged
+from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Verdict
 
 __all__ = ["EffectPolicy"]
@@ -15,6 +16,10 @@ class EffectPolicy:
     def digest(self) -> str:
         """There is only one of these."""
         return "effects-1"
+
+    def settled(self, tool: ToolSpec) -> str:
+        """Effects are all that counts."""
+        return "ask" if tool.effect == "unsafe" else "allow"
 
     def judge(self, call: Judged) -> Verdict:
         """Ask for unsafe tools, allow others."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from surefoot.core.events import ApprovalDecided
 from surefoot.core.messages import File, Image, Text, ToolResult
 from surefoot.core.values import Verdict
 
@@ -37,3 +38,21 @@ class Call:
         """The call has what the model will be told."""
         self.status = "closed"
         self.result = ToolResult(self.id, self.name, text, error, parts, self.provider_id)
+
+    def settle(self, event: ApprovalDecided) -> None:
+        """A human has answered the question about this call."""
+        match event.decision:
+            case "approve" | "retry":
+                self.status = "approved"
+                self.arguments = event.arguments or self.arguments
+                self.digest = event.digest or self.digest
+            case "answer" | "done":
+                self.close(event.result or "")
+            case "give_up":
+                unknown = "It is not known whether this call happened, and it will not be tried again."
+                self.close(f"{unknown} {event.reason}".strip(), error=True)
+            case _:
+                who = f" by {event.by}" if event.by else ""
+                why = f": {event.reason}" if event.reason else ""
+                again = "The call did not run; do not ask for it again unless something changes."
+                self.close(f"Denied{who}{why}. {again}", error=True)

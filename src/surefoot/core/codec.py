@@ -59,7 +59,9 @@ def body_hash(salt: bytes, body: bytes) -> bytes:
     return hashlib.blake2b(body, digest_size=16, key=salt).digest()
 
 
-def chain_hash(previous: bytes, stream: str, seq: int, epoch: int, time: int, tag: str, version: int, body: bytes) -> bytes:
+def chain_hash(  # noqa: PLR0913, PLR0917  the hashed fields, in order
+    previous: bytes, stream: str, seq: int, epoch: int, time: int, tag: str, version: int, body: bytes
+) -> bytes:
     """The hash of one event in its stream's chain; ``body`` is its `body_hash`, ``previous`` is empty for the first."""
     head = f"{stream}|{seq}|{epoch}|{time}|{tag}|{version}|".encode()
     return hashlib.blake2b(previous + head + body, digest_size=16).digest()

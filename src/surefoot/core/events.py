@@ -101,10 +101,11 @@ class RunCancelled(_Event, frozen=True, gc=False, tag="run.cancelled"):
 
 
 class RunResumed(_Event, frozen=True, gc=False, tag="run.resumed"):
-    """Somebody wants a failed run to go on from where it stood."""
+    """Somebody wants a failed run to go on from where it stood, perhaps with other limits or a later deadline."""
 
     by: str = ""
     limits: Limits | None = None
+    deadline: int = 0
 
 
 class MessageReceived(_Event, frozen=True, gc=False, tag="message.received"):

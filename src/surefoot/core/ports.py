@@ -6,7 +6,7 @@ agent is made of; `Clock`, `Live`, `Projection` and `Embedder` are the rest.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
@@ -17,7 +17,7 @@ from surefoot.core.tool import Done, NotDone, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Verdict
 
 if TYPE_CHECKING:
-    from surefoot.core.state import State
+    pass
 
 __all__ = [
     "Blobs",
@@ -280,6 +280,11 @@ class Policy(Protocol):
     @property
     def digest(self) -> str:
         """Changes when a verdict could."""
+        ...
+
+    def settled(self, tool: ToolSpec) -> str:
+        """The verdict on every call of a tool (allow, ask or deny), where arguments and context cannot change it, else
+        ``""``. Calls that are allowed so are neither judged nor recorded as judged."""
         ...
 
     def judge(self, call: Judged) -> Verdict:

@@ -31,6 +31,7 @@ class State:
     started: ev.RunStarted | None = None
     started_at: int = 0
     last_at: int = 0
+    deadline: int = 0
     agent: str = ""
     agent_digest: str = ""
     session_head: int = 0
@@ -57,6 +58,7 @@ class State:
     usage: Usage = Usage()
     cost: int | None = 0
     worked: int = 0
+    worked_at: int = 0
     barren_claims: int = 0
     wake_at: int = 0
     waiting_for: tuple[str, ...] = ()
@@ -68,8 +70,10 @@ class State:
     def apply(self, record: ev.Record) -> None:
         """Add one record."""
         event = record.event
-        if self.status == "running":
-            self.worked += max(0, record.time - self.last_at)
+        if record.epoch:  # only a worker's own records tell of its work, and a dead one's silence does not
+            if self.status == "running" and type(event) is not ev.RunClaimed:
+                self.worked += max(0, record.time - self.worked_at)
+            self.worked_at = record.time
         self.seq, self.last_at = record.seq, record.time
         self.epoch = max(self.epoch, record.epoch)
         handler = _APPLY.get(type(event))
@@ -111,7 +115,7 @@ class State:
 
     def worked_until(self, now: int) -> int:
         """Microseconds of working time up to ``now``; waiting for humans, timers and workers does not count."""
-        return self.worked + (max(0, now - self.last_at) if self.status == "running" else 0)
+        return self.worked + (max(0, now - self.worked_at) if self.status == "running" else 0)
 
 
 def fold(records: Iterable[ev.Record]) -> State:
@@ -127,7 +131,7 @@ def fold(records: Iterable[ev.Record]) -> State:
 
 def _run_started(state: State, event: ev.RunStarted, record: ev.Record) -> None:
     state.id, state.started, state.started_at = record.stream, event, record.time
-    state.agent, state.limits = event.agent, event.limits
+    state.agent, state.limits, state.deadline = event.agent, event.limits, event.deadline
     state.messages.extend(event.history)
     if event.input:
         state.messages.append(Message("user", event.input))
@@ -149,6 +153,7 @@ def _run_resumed(state: State, event: ev.RunResumed, record: ev.Record) -> None:
     state.error = state.model_error = state.cancel = None
     state.attempt = state.retry_at = state.barren_claims = state.rejections = state.model_failures = 0
     state.limits = event.limits or state.limits
+    state.deadline = event.deadline or state.deadline
 
 
 def _cancel_requested(state: State, event: ev.RunCancelRequested, record: ev.Record) -> None:
@@ -305,9 +310,9 @@ def _tool_denied(state: State, event: ev.ToolDenied, record: ev.Record) -> None:
 
 def _tool_started(state: State, event: ev.ToolStarted, record: ev.Record) -> None:
     call = state.calls[event.call]
+    state.tool_calls += call.attempt == 0
     call.status, call.attempt, call.epoch, call.effect = "started", event.attempt, record.epoch, event.effect
     call.arguments, call.retry_at, call.waits_on = event.arguments, 0, ()
-    state.tool_calls += event.attempt == 1
 
 
 def _tool_progressed(state: State, event: ev.ToolProgressed, record: ev.Record) -> None:

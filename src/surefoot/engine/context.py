@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from surefoot.core import events as ev
-from surefoot.core.messages import File, Image, Message, Reasoning, Text, ToolCall, ToolResult
+from surefoot.core.messages import Message, Reasoning, Text, ToolCall, ToolResult
 from surefoot.core.state import State
 
 __all__ = ["CHARS_PER_TOKEN", "HEAD", "Meter", "estimate", "fit", "view"]
@@ -29,16 +29,15 @@ def estimate(message: Message) -> int:
     chars, tokens = 0, 0
     for part in message.parts:
         tokens += _PART
-        match part:
-            case Text() | Reasoning():
-                chars += len(part.text)
-            case ToolCall():
-                chars += len(part.name) + len(part.arguments)
-            case ToolResult():
-                chars += len(part.text)
-                tokens += _IMAGE * len(part.parts)
-            case Image() | File():
-                tokens += _IMAGE
+        if isinstance(part, ToolResult):
+            chars += len(part.text)
+            tokens += _IMAGE * len(part.parts)
+        elif isinstance(part, ToolCall):
+            chars += len(part.name) + len(part.arguments)
+        elif isinstance(part, (Text, Reasoning)):
+            chars += len(part.text)
+        else:
+            tokens += _IMAGE
     return tokens + int(chars / CHARS_PER_TOKEN)
 
 

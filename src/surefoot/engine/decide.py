@@ -16,7 +16,7 @@ from surefoot.core import events as ev
 from surefoot.core.call import Call
 from surefoot.core.state import ENDED, State
 from surefoot.core.values import Failure, Limits
-from surefoot.engine.plan import Plan
+from surefoot.engine.plan import Plan, call_digest
 
 __all__ = [
     "Answer",
@@ -97,9 +97,9 @@ def decide(state: State, plan: Plan, now: int) -> Step:
     if state.status in ENDED or state.unknown_tag:
         return _LEAVE
     if state.cancel is not None:
-        return _cancel(state, state.cancel)
+        return _cancel(state, plan, state.cancel)
     if state.barren_claims > plan.rules.max_claims:
-        return _fail(state, "crash_loop", f"{state.barren_claims - 1} workers took this run and none got any further",
+        return _fail(state, plan, "crash_loop", f"{state.barren_claims - 1} workers took this run and none got any further",
                      "see what kills the worker, then `surefoot resume`")  # fmt: skip
     over = _time_is_up(state, plan, now)
     if over is not None:
@@ -126,27 +126,39 @@ def limit_of(state: State, plan: Plan) -> Limits:
     )
 
 
-def _cancel(state: State, cancel: ev.RunCancelRequested) -> Step:
-    lost = tuple(_unknown(state, call, "the run was cancelled while it ran") for call in _lost(state) if not _safe(call))
+def _cancel(state: State, plan: Plan, cancel: ev.RunCancelRequested) -> Step:
+    lost = _unknowns(state, plan, "the run was cancelled while it ran")
     return Note((*lost, ev.RunCancelled(cancel.by, cancel.reason, state.spent)))
 
 
-def _fail(state: State, kind: str, message: str, hint: str, **data: float) -> Note:
-    return Note((ev.RunFailed(Failure(kind, message, hint, data=dict(data)), state.text, state.spent),))
+def _fail(state: State, plan: Plan, kind: str, message: str, hint: str, **data: float) -> Note:
+    failed = ev.RunFailed(Failure(kind, message, hint, data=dict(data)), state.text, state.spent)
+    return Note((*_unknowns(state, plan, "the worker died while it ran"), failed))
+
+
+def _unknowns(state: State, plan: Plan, reason: str) -> list[ev.ToolIndeterminate]:
+    """What a run that ends now leaves unknown: calls that a dead worker had started."""
+    return [_unknown(state, plan, call, reason) for call in _lost(state) if not _safe(call)]
 
 
 def _time_is_up(state: State, plan: Plan, now: int) -> Step | None:
-    deadline = state.started.deadline if state.started else 0
-    if deadline and now >= deadline:
-        return _fail(state, "deadline_exceeded", "the run's deadline has passed", "start a new run with a later deadline")
+    if state.deadline and now >= state.deadline:
+        return _fail(state, plan, "deadline_exceeded", "the run's deadline has passed", "resume it with a later deadline")
     seconds = limit_of(state, plan).seconds
     if seconds is not None and state.worked_until(now) >= seconds * 1e6:
-        return _over(state, "seconds", seconds)
+        return _over(state, plan, "seconds", seconds)
     return None
 
 
-def _over(state: State, name: str, limit: float) -> Note:
-    return _fail(state, "limit_exceeded", f"the run reached its limit of {limit:g} {name.replace('_', ' ')}",
+def _end_of_time(state: State, plan: Plan, now: int) -> float:
+    """When the run's time is up if it works on from ``now``; ``inf`` for never."""
+    seconds = limit_of(state, plan).seconds
+    worked_up = float("inf") if seconds is None else now + seconds * 1e6 - state.worked_until(now)
+    return min(worked_up, state.deadline or float("inf"))
+
+
+def _over(state: State, plan: Plan, name: str, limit: float) -> Note:
+    return _fail(state, plan, "limit_exceeded", f"the run reached its limit of {limit:g} {name.replace('_', ' ')}",
                  f"resume it with a higher limit: Limits({name}=…)", **{name: limit})  # fmt: skip
 
 
@@ -156,21 +168,21 @@ def _over(state: State, name: str, limit: float) -> Note:
 def _calls(state: State, plan: Plan, now: int) -> Step:
     """What is to be done about the open calls of the current step."""
     calls = state.open_calls
-    if len(calls) == 1 and calls[0].status == "proposed" and not calls[0].invalid and calls[0].name in plan.tools:
-        return Judge((calls[0],))
+    if len(calls) == 1 and calls[0].status == "proposed" and not calls[0].invalid and calls[0].name in plan.free:
+        return _perform(state, plan, calls)
     notes = [note for call in calls if (note := _known_end(state, plan, call, now)) is not None]
     if notes:
         return Note(tuple(notes))
     probes = tuple(call for call in _lost(state) if call.effect == "reconcilable")
     if probes:
         return Probe(probes)
-    proposed = tuple(call for call in calls if call.status == "proposed")
+    proposed = tuple(call for call in calls if call.status == "proposed" and call.name not in plan.free)
     if proposed:
         return Judge(proposed)
-    ready = [call for call in calls if _ready(state, call, now)]
+    ready = [call for call in calls if _ready(state, plan, call, now)]
     if ready:
         return _perform(state, plan, ready)
-    return _wait(state, plan, calls)
+    return _wait(state, plan, calls, now)
 
 
 def _known_end(state: State, plan: Plan, call: Call, now: int) -> ev.Event | None:
@@ -178,7 +190,7 @@ def _known_end(state: State, plan: Plan, call: Call, now: int) -> ev.Event | Non
     gone = call.name not in plan.tools
     if call.status == "started" and call.epoch < state.epoch:
         if not _safe(call) and (gone or call.effect != "reconcilable"):
-            return _unknown(state, call, "the worker died while it ran")
+            return _unknown(state, plan, call, "the worker died while it ran")
         return _no_such_tool(call, plan) if gone else None
     request = state.requests.get(call.request)
     if call.status == "asked" and request and request.expires_at and request.expires_at <= now:
@@ -202,8 +214,11 @@ def _nearest(name: str, tools: Iterable[str]) -> str:
     return f"Did you mean {near[0]!r}?" if near else f"The tools are: {', '.join(names[:50])}."
 
 
-def _unknown(state: State, call: Call, reason: str) -> ev.ToolIndeterminate:
-    return ev.ToolIndeterminate(call.id, request_id(state, call), reason, call.attempt, call.digest)
+def _unknown(state: State, plan: Plan, call: Call, reason: str) -> ev.ToolIndeterminate:
+    tool = plan.tools.get(call.name)
+    # The digest of a call that needed no approval is in no event, and tells an unsettled call from any other.
+    digest = call.digest or (call_digest(state.agent, tool.spec, call.arguments) if tool else "")
+    return ev.ToolIndeterminate(call.id, request_id(state, call), reason, call.attempt, digest)
 
 
 def request_id(state: State, call: Call) -> str:
@@ -222,8 +237,10 @@ def _safe(call: Call) -> bool:
     return call.effect in ("read", "idempotent")
 
 
-def _ready(state: State, call: Call, now: int) -> bool:
+def _ready(state: State, plan: Plan, call: Call, now: int) -> bool:
     match call.status:
+        case "proposed":
+            return call.name in plan.free
         case "allowed" | "approved":
             return True
         case "retrying":
@@ -239,20 +256,20 @@ def _perform(state: State, plan: Plan, ready: list[Call]) -> Step:
     limit = limit_of(state, plan).tool_calls
     fresh = sum(1 for call in ready if call.attempt == 0)
     if limit is not None and fresh and state.tool_calls + fresh > limit:
-        return _over(state, "tool_calls", limit)
+        return _over(state, plan, "tool_calls", limit)
     together = [call for call in ready if plan.tools[call.name].spec.repeatable]
     return Perform(tuple(together[: plan.rules.parallel]) if together else (ready[0],))
 
 
-def _wait(state: State, plan: Plan, calls: list[Call]) -> Step:
+def _wait(state: State, plan: Plan, calls: list[Call], now: int) -> Step:
     """Nothing can be done now: wait for what comes first."""
     timers = [call.retry_at for call in calls if call.status == "retrying"]
     if timers and min(timers) - state.last_at <= plan.rules.hold_for * 1e6:
-        return Wait(min(timers))
+        return Wait(int(min(*timers, _end_of_time(state, plan, now))))
     asked = [call.request for call in calls if call.status in ("asked", "unknown")]
     timers += [state.requests[name].expires_at for name in asked if name in state.requests and state.requests[name].expires_at]
-    if state.started and state.started.deadline:
-        timers.append(state.started.deadline)
+    if state.deadline:
+        timers.append(state.deadline)
     runs = [f"run:{run}" for call in calls for run in call.waits_on]
     return Suspend((*asked, *runs, *(["timer"] if timers and not asked and not runs else [])), min(timers, default=0))
 
@@ -263,17 +280,18 @@ def _wait(state: State, plan: Plan, calls: list[Call]) -> Step:
 def _ask(state: State, plan: Plan, now: int) -> Step:
     limits = limit_of(state, plan)
     if limits.steps is not None and state.steps >= limits.steps:
-        return _over(state, "steps", limits.steps)
+        return _over(state, plan, "steps", limits.steps)
     if limits.tokens is not None and state.usage.total >= limits.tokens:
-        return _over(state, "tokens", limits.tokens)
+        return _over(state, plan, "tokens", limits.tokens)
     if limits.cost is not None and (state.cost is None or state.cost >= limits.cost * 1e6):
-        return _over(state, "cost", limits.cost)
+        return _over(state, plan, "cost", limits.cost)
     if state.model_error is None:
         return Ask(state.attempt + 1)
     if not state.retry_at and not state.incoming:
         error = state.model_error
         return Note((ev.RunFailed(error, state.text, state.spent),))
     if state.retry_at > now:
-        near = state.retry_at - state.last_at <= plan.rules.hold_for * 1e6
-        return Wait(state.retry_at) if near else Suspend(("timer",), state.retry_at)
+        if state.retry_at - state.last_at <= plan.rules.hold_for * 1e6:
+            return Wait(int(min(state.retry_at, _end_of_time(state, plan, now))))
+        return Suspend(("timer",), min(state.retry_at, state.deadline or state.retry_at))
     return Ask(state.attempt + 1)

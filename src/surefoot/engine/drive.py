@@ -30,16 +30,16 @@ async def drive(work: Work) -> None:
 async def _take(work: Work, step: d.Note | d.Judge | d.Answer | d.Ask | d.Perform | d.Probe | d.Wait) -> None:
     """One step, after which the run is decided anew."""
     match step:
-        case d.Note():
-            await work.ledger.intend(*step.events, barrier=_ends(step.events[-1]))
-        case d.Judge():
-            await judge(work, step.calls)
-        case d.Answer():
-            await answer(work, step.text)
         case d.Ask():
             await ask(work, step.attempt)
         case d.Perform():
             await perform(work, step.calls)
+        case d.Judge():
+            await judge(work, step.calls)
+        case d.Answer():
+            await answer(work, step.text)
+        case d.Note():
+            await work.ledger.intend(*step.events, barrier=_ends(step.events[-1]))
         case d.Probe():
             await probe(work, step.calls)
         case d.Wait():

@@ -40,7 +40,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One agent's definition, resolved. ``price`` gives millionths of a dollar, or None where unknown."""
+    """One agent's definition, resolved.
+
+    ``free`` names the tools whose calls are neither judged nor asked about; ``price`` gives millionths of a dollar, or
+    None where unknown.
+    """
 
     agent: str
     digest: str
@@ -59,6 +63,7 @@ class Plan:
     context_budget: int = 0
 
     specs: tuple[ToolSpec, ...] = ()
+    free: frozenset[str] = frozenset()
 
     @property
     def tools_text(self) -> str:

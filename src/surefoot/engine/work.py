@@ -102,7 +102,7 @@ class Work:
     def time_left(self) -> float:
         """Seconds until the run's deadline or the end of its working time, whichever is first; ``inf`` for neither."""
         state, left = self.state, float("inf")
-        deadline = state.started.deadline if state.started else 0
+        deadline = state.deadline
         seconds = limit_of(state, self.plan).seconds
         if not deadline and seconds is None:
             return left
