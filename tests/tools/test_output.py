@@ -149,6 +149,8 @@ def test_what_does_not_fit_is_told_to_the_model(text: str, words: str) -> None:
         (Mood, "good", '"good"', Mood.GOOD),
         (dt.date, "2025-03-01", '"2025-03-01"', dt.date(2025, 3, 1)),
         (str | int, "just words", '"just words"', "just words"),
+        (str | Point, "as [1] says", '"as [1] says"', "as [1] says"),
+        (str | Point, 'it is {"x": 1}.', '{"x":1,"y":0}', Point(1)),
         (Invoice | Point, '{"x": 1}', '{"x":1,"y":0}', Point(1)),
         (Invoice | Point, '{"value": {"x": 1, "y": 2}}', '{"x":1,"y":2}', Point(1, 2)),
         (Pair, '[1, "b"]', '[1,"b"]', Pair(1, "b")),

@@ -197,7 +197,11 @@ def test_the_context_is_not_shown_to_the_model() -> None:
     def by_name(a: int, /, *, b: int = 2) -> int:
         return a + b
 
-    for made in (plain, typed):
+    @tool
+    def unknown(ctx: ToolContext[OnlyForTypeCheckers], a: int) -> int:  # type: ignore[name-defined]  # noqa: F821
+        return a
+
+    for made in (plain, typed, unknown):
         assert list(made.input_schema["properties"]) == ["a"]
     assert list(by_name.input_schema["properties"]) == ["a", "b"]
 

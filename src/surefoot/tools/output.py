@@ -46,13 +46,11 @@ class OutputCodec:
             return text
         try:
             value, clean = read_in_prose(text)
-        except Unreadable as error:
-            return self._bare(form, text, error)
-        if not self._wrapped:
+            if self._wrapped and isinstance(value, dict) and value.keys() == {_KEY}:
+                return self._unwrapped(form, clean, value)
             return form.canonical(clean, value)
-        if isinstance(value, dict) and value.keys() == {_KEY}:
-            return self._unwrapped(form, clean, value)
-        return form.canonical(clean, value)
+        except ValueError as error:
+            return self._bare(form, text, error)
 
     def load(self, text: str) -> Any:
         """The value of a canonical text. Raises ValueError when the type has changed and the text does not fit it."""
@@ -67,15 +65,15 @@ class OutputCodec:
             except ValueError:
                 raise error from None
 
-    def _bare(self, form: Form, text: str, problem: Unreadable) -> str:
+    def _bare(self, form: Form, text: str, problem: ValueError) -> str:
         """An answer without quotes, where a string is one: ``yes`` for ``Literal["yes", "no"]``."""
-        if self._wrapped:
-            word = text.strip()
+        word = text.strip()
+        # What looks like JSON was meant to be, and ``problem`` says what is wrong with it.
+        if self._wrapped and not word.startswith(("{", "[", '"', "`")):
             try:
                 return form.canonical(canonical.dumps(word), word)
             except ValueError as error:
-                if not word.startswith(("{", "[", '"', "`")):  # else the fault is in the JSON, and ``problem`` says it
-                    raise ValueError(f"{error}; answer with one JSON value that meets the schema") from None
+                problem = error if isinstance(problem, Unreadable) else problem
         keys = ", ".join(form.schema.get("properties", ()))
         wanted = f"an object with the keys {keys}" if keys else "one JSON value that meets the schema"
         raise ValueError(f"{problem}; answer with {wanted} and nothing else") from None

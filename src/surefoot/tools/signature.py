@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -20,6 +21,9 @@ __all__ = ["Docs", "Parameter", "Signature", "docs_of", "read"]
 
 #: Stands for "nothing": no annotation, no default.
 EMPTY: Any = inspect.Parameter.empty
+
+
+_CONTEXT = re.compile(r"(?:\w+\.)*ToolContext(?:\[.*\])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +147,11 @@ class _Scope:
         try:
             return typing.get_type_hints(holder, self.globals, self.locals, include_extras=True)[name]
         except Exception as error:  # an annotation is code: whatever it raises
+            if isinstance(annotation, str) and _CONTEXT.fullmatch(annotation.strip()):
+                return ToolContext  # its type of dependencies may be known to type checkers only
             raise UnsupportedAnnotation(
                 f"tool {self.tool!r}, parameter {name!r}: cannot read the annotation {annotation!r} ({error}). Define "
-                "or import the type at module level, or before the function that @tool decorates"
+                "or import the type at module level (not for type checkers only), or before the decorated function"
             ) from error
 
     def returns(self) -> Any:

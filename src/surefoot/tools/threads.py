@@ -15,6 +15,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
+from surefoot.core.errors import Retry
+
 __all__ = ["Threads"]
 
 T = TypeVar("T")
@@ -30,14 +32,21 @@ class Threads:
         self._lock = threading.Lock()
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Call ``function`` in a thread, in a copy of this context; cancelled, leave it alone and go on."""
+        """Call ``function`` in a thread, in a copy of this context; cancelled, leave it alone and go on.
+
+        Raises what it raises, and Retry when the system gives no thread.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         with self._lock:
             worker = self._idle.pop() if self._idle else None
         if worker is None:
             worker = _Worker(self)
-            worker.start()
+            try:
+                worker.start()
+            except RuntimeError as error:
+                # Nothing has run, and the engine should know.
+                raise Retry(f"no thread could be started for tool {self.name!r}: {error}", after=1.0) from error
         worker.jobs.put(_Job(loop, future, function))
         return await future
 
