@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Any, NoReturn
 
-__all__ = ["digest", "dumps", "loads"]
+__all__ = ["digest", "dumps", "loads", "sound"]
 
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -47,6 +47,11 @@ def digest(*parts: str) -> str:
         sha.update(b"%d:" % len(data))
         sha.update(data)
     return sha.hexdigest()
+
+
+def sound(text: str) -> str:
+    """Text as UTF-8 can hold it: surrogates are joined to the character they mean, lone ones become U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _refuse(name: str) -> NoReturn:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from surefoot.core import events as ev
 from surefoot.core.call import Call
+from surefoot.core.canonical import sound
 from surefoot.core.errors import InvalidArguments, ModelError
-from surefoot.core.messages import Part, ToolCall
+from surefoot.core.messages import File, Image, Part, Reasoning, Text, ToolCall
 from surefoot.core.model import ModelReply, ModelRequest
 from surefoot.core.ports import Judged
 from surefoot.core.values import Failure, Verdict
-from surefoot.engine.bodies import Interrupted
+from surefoot.engine.bodies import Interrupted, TimeUp, is_cancelled
+from surefoot.engine.calls import stored
 from surefoot.engine.context import fit, view
 from surefoot.engine.decide import request_id
 from surefoot.engine.outcomes import model_failed, text_of_error
@@ -22,6 +26,8 @@ __all__ = ["answer", "ask", "judge"]
 
 #: A prompt may take this share of the model's window; the rest is for the answer.
 _PROMPT_SHARE = 0.75
+#: Characters kept of the name of a tool that there is not.
+_NAME_LIMIT = 200
 
 
 async def ask(work: Work, attempt: int) -> None:
@@ -45,24 +51,30 @@ async def ask(work: Work, attempt: int) -> None:
     )
     began = work.clock.monotonic()
     timeout = min(work.time_left(), plan.settings.timeout or 600.0)
+    failure: Exception
     try:
-        with work.bodies.limit(timeout) as body:
+        with work.bodies.limit(timeout):
             reply = await plan.model.request(request, work.emit)
+        replied = await _replied(work, reply, work.clock.monotonic() - began)
     except Interrupted:
         await work.ledger.refresh()
         return
     except TimeoutError as error:
-        failure = ModelError("timeout", f"no answer within {timeout:g} s" if body.expired else text_of_error(error))
-        event = model_failed(state, failure, plan.rules, work.clock.now(), work.clock.jitter())
+        up = isinstance(error, TimeUp)
+        failure = ModelError("timeout", f"no answer within {timeout:g} s" if up else text_of_error(error))
+    except asyncio.CancelledError as error:
+        if is_cancelled():
+            raise
+        failure = ModelError("connection", text_of_error(error))
     except Exception as error:  # noqa: BLE001  whatever a model raises is recorded, and tried again or shown
-        event = model_failed(state, error, plan.rules, work.clock.now(), work.clock.jitter())
+        failure = error
     else:
         if work.streamed:
             work.streamed = False
             await asyncio.sleep(0)  # whoever watches gets the pieces before the whole
-        work.ledger.hold(read(work, reply, work.clock.monotonic() - began))
+        work.ledger.hold(replied)
         return
-    await work.ledger.outcome(event)
+    await work.ledger.outcome(model_failed(state, failure, plan.rules, work.clock.now(), work.clock.jitter()))
 
 
 async def _fits(work: Work) -> bool:
@@ -81,10 +93,14 @@ async def _fits(work: Work) -> bool:
     return False
 
 
-def read(work: Work, reply: ModelReply, seconds: float) -> ev.ModelReplied:
+async def _replied(work: Work, reply: ModelReply, seconds: float) -> ev.ModelReplied:
     """The event of a reply: calls get our ids, and arguments are validated, once and for all."""
+    if not isinstance(reply, ModelReply):
+        raise TypeError(f"the model returned {reply!r:.100}, not a ModelReply")
     state, plan = work.state, work.plan
-    parts: list[Part] = list(reply.parts)
+    parts: list[Part] = [_sound(part) for part in reply.parts]
+    if any(isinstance(part, Image | File) for part in parts):
+        parts = list(await stored(work, parts))
     for index, call in enumerate(reply.calls):
         arguments, invalid = call.arguments, ""
         tool = plan.tools.get(call.name)
@@ -96,12 +112,20 @@ def read(work: Work, reply: ModelReply, seconds: float) -> ev.ModelReplied:
             except Exception as error:  # noqa: BLE001  a broken validator must not end the run
                 invalid = f"the arguments could not be checked: {text_of_error(error)}"
         if tool is None or invalid:
-            arguments = arguments.encode(errors="replace").decode()
-        parts.append(ToolCall(f"{state.step}.{index}", call.name, arguments, call.provider_id, invalid))
+            arguments = sound(arguments)
+        name = call.name if tool is not None else sound(call.name)[:_NAME_LIMIT]
+        parts.append(ToolCall(f"{state.step}.{index}", name, arguments, sound(call.provider_id), invalid))
     model = reply.model if reply.model and not plan.model.name.endswith(f":{reply.model}") else ""
     cost = plan.price(plan.model.name, reply.usage)
     duration, first = int(seconds * 1e6), int((reply.first_token or 0.0) * 1e6)
     return ev.ModelReplied(state.step, tuple(parts), reply.usage, cost, reply.finish, model, reply.request_id, duration, first)
+
+
+def _sound(part: Part) -> Part:
+    """A part whose text, if it has any, can be stored."""
+    if not isinstance(part, Text | Reasoning) or part.text.isascii():
+        return part
+    return msgspec.structs.replace(part, text=sound(part.text))
 
 
 async def judge(work: Work, calls: tuple[Call, ...]) -> None:
@@ -111,7 +135,7 @@ async def judge(work: Work, calls: tuple[Call, ...]) -> None:
     for call in calls:
         spec = work.plan.tools[call.name].spec
         call.effect = spec.effect
-        verdict = work.plan.policy.judge(_judged(work, call))
+        verdict = _verdict(work, call)
         if verdict.verdict == "allow" and not spec.repeatable:
             verdict = await _twin(work, call, verdict)
         if verdict.facts:
@@ -129,13 +153,18 @@ async def judge(work: Work, calls: tuple[Call, ...]) -> None:
         await work.ledger.intend(*events, barrier=True)
 
 
-def _judged(work: Work, call: Call) -> Judged:
+def _verdict(work: Work, call: Call) -> Verdict:
+    """What the policy says of a call; a policy that breaks asks."""
     started = work.state.started
     assert started is not None  # a claimed run has started
-    return Judged(
+    judged = Judged(
         call.id, call.arguments, work.plan.tools[call.name].spec, work.state.agent, started.user, started.tenant,
         started.session, started.context, work.state,
     )  # fmt: skip
+    try:
+        return work.plan.policy.judge(judged)
+    except Exception as error:  # noqa: BLE001  it must not raise, and must not let a call pass by raising
+        return Verdict(call.id, "ask", ("error",), f"the policy failed: {text_of_error(error)}", facts=True)
 
 
 async def _twin(work: Work, call: Call, verdict: Verdict) -> Verdict:
@@ -164,6 +193,8 @@ async def answer(work: Work, text: str) -> None:
         final = output.validate(text)
     except ValueError as error:
         problem = str(error)
+    except Exception as error:  # noqa: BLE001  a user's validator may raise anything
+        problem = f"the answer could not be checked: {text_of_error(error)}"
     else:
         await work.ledger.intend(ev.RunFinished(final, output.schema is not None, state.spent), barrier=True)
         return

@@ -10,11 +10,19 @@ import asyncio
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["Bodies", "Body", "Interrupted"]
+__all__ = ["Bodies", "Body", "Interrupted", "TimeUp", "is_cancelled"]
 
 
 class Interrupted(Exception):
-    """Raised out of a `Body` that `Bodies.interrupt` cut short."""
+    """Raised out of a `Body` that `Bodies.interrupt` cut short, or at once, before it ``began``, by one entered later."""
+
+    def __init__(self, *, began: bool) -> None:
+        self.began = began
+        super().__init__()
+
+
+class TimeUp(TimeoutError):
+    """Raised out of a `Body` whose time was up."""
 
 
 class Bodies:
@@ -25,26 +33,24 @@ class Bodies:
         self._timer: asyncio.TimerHandle | None = None
         self.interrupted = False
 
-    def __bool__(self) -> bool:
-        """Whether there is anything to cut short."""
-        return bool(self._open)
-
     def limit(self, seconds: float) -> Body:
         """A stretch of at most so many seconds (``inf``: no limit), as a context manager.
 
-        Raises TimeoutError out of it when time is up, Interrupted when the run is to stop, and lets every other
-        cancellation pass.
+        Raises TimeUp out of it when time is up, Interrupted when the run is to stop, and lets every other cancellation
+        pass.
         """
         return Body(self, seconds)
 
     def interrupt(self) -> None:
-        """Cut everything short."""
+        """Cut everything short, and whatever is entered from now on."""
         self.interrupted = True
         for body in self._open:
             body.cut("interrupted")
 
     def enter(self, body: Body, loop: asyncio.AbstractEventLoop) -> None:
-        """Watch a stretch."""
+        """Watch a stretch. Raises Interrupted when the run is to stop."""
+        if self.interrupted:
+            raise Interrupted(began=False)
         self._open.add(body)
         if body.until != float("inf") and (self._timer is None or body.until < self._timer.when()):
             self._arm(loop, body.until)
@@ -88,11 +94,6 @@ class Body:
         assert task is not None  # the loop runs in a task
         self._task: asyncio.Task[Any] = task
 
-    @property
-    def expired(self) -> bool:
-        """Whether its time was up."""
-        return self._why == "expired"
-
     def cut(self, why: str) -> None:
         """End it: its task is cancelled, once."""
         if not self._why:
@@ -107,5 +108,11 @@ class Body:
         self._bodies.leave(self)
         if self._why and self._task.uncancel() == 0 and kind is not None and issubclass(kind, asyncio.CancelledError):
             if self._why == "expired":
-                raise TimeoutError from error
-            raise Interrupted from error
+                raise TimeUp from error
+            raise Interrupted(began=True) from error
+
+
+def is_cancelled() -> bool:
+    """Whether somebody cancels the current task; if not, a CancelledError is a mishap inside a model or a tool."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

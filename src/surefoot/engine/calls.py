@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from surefoot.core import events as ev
 from surefoot.core.call import Call
-from surefoot.core.messages import File, Image, Text
-from surefoot.core.tool import Done, ToolOutput, ToolSpec
+from surefoot.core.messages import File, Image, Part
+from surefoot.core.ports import Tool
+from surefoot.core.tool import Done, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Failure
-from surefoot.engine.bodies import Interrupted
+from surefoot.engine.bodies import Interrupted, TimeUp, is_cancelled
 from surefoot.engine.decide import request_id
 from surefoot.engine.link import Link
 from surefoot.engine.outcomes import Attempt, failed, text_of_error, unknown
 from surefoot.engine.plan import call_digest
 from surefoot.engine.work import Suspended, Work
 
-__all__ = ["perform", "probe"]
+__all__ = ["perform", "probe", "stored"]
+
+P = TypeVar("P", bound=Part)
 
 
 async def perform(work: Work, calls: tuple[Call, ...]) -> None:
@@ -30,11 +35,13 @@ async def perform(work: Work, calls: tuple[Call, ...]) -> None:
             digest = call_digest(work.state.agent, spec, call.arguments)
             if call.status == "approved":
                 if digest != call.digest:
-                    await work.ledger.intend(_ask_again(work, call, spec, digest))
+                    await work.ledger.intend(_ask_again(work, call, spec, digest), barrier=True)
                     return
                 intents.append(ev.ApprovalConsumed(call.request, call.id, digest))
             call.digest = digest
-        intents.append(ev.ToolStarted(call.id, call.name, call.arguments, spec.effect, call.attempt + 1))
+        # A body that stopped to wait for a run has not failed: it goes on with the same attempt.
+        attempt = call.attempt + (call.status != "suspended")
+        intents.append(ev.ToolStarted(call.id, call.name, call.arguments, spec.effect, attempt))
     barrier = any(work.plan.tools[call.name].spec.effect != "read" for call in calls)
     if not await work.ledger.intend(*intents, barrier=barrier):
         return
@@ -43,15 +50,20 @@ async def perform(work: Work, calls: tuple[Call, ...]) -> None:
         outcome = await _attempt(work, call)
         work.ledger.hold(outcome, barrier=call.effect in ("unsafe", "reconcilable"))
         return
-    async with asyncio.TaskGroup() as group:
-        for call in calls:
-            group.create_task(_attempt_and_record(work, work.state.calls[call.id]))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for call in calls:
+                group.create_task(_attempt_and_record(work, work.state.calls[call.id]))
+    except ExceptionGroup as failures:  # bodies raise nothing: the store did, and whoever drives knows its errors
+        raise failures.exceptions[0] from None
 
 
 async def probe(work: Work, calls: tuple[Call, ...]) -> None:
     """Find out about calls that a dead worker started."""
     for call in calls:
-        attempt = Attempt(call, work.plan.tools[call.name].spec, request_id(work.state, call))
+        spec = work.plan.tools[call.name].spec
+        call.digest = call.digest or call_digest(work.state.agent, spec, call.arguments)
+        attempt = Attempt(call, spec, request_id(work.state, call))
         await work.ledger.outcome(await _probed(work, attempt, "the worker died while it ran"), barrier=True)
 
 
@@ -76,12 +88,18 @@ async def _attempt(work: Work, call: Call) -> ev.Event:
     context = work.context(call.id, attempt=call.attempt, deadline=work.clock.now() / 1e6 + seconds, link=link)
     error: BaseException | None = None
     try:
-        with work.bodies.limit(seconds) as body:
-            output = await tool.call(call.arguments, context)
-    except Suspended as suspended:
-        return ev.ToolProgressed(call.id, "waits for other runs", {}, suspended.runs)
-    except (Exception, SystemExit) as raised:  # noqa: BLE001  whatever a tool raises is an observation
-        attempt.timed_out = body.expired
+        if spec.concurrency is None:
+            with work.bodies.limit(seconds):
+                output = await tool.call(call.arguments, context)
+        else:
+            output = await _in_turn(work, tool, call, context, seconds)
+        if not isinstance(output, ToolOutput):
+            raise TypeError(f"the tool returned {output!r:.100}, not a ToolOutput")
+    except asyncio.CancelledError as raised:
+        if is_cancelled():
+            raise
+        error = raised
+    except (Exception, SystemExit, BaseExceptionGroup, Suspended) as raised:  # noqa: BLE001  an observation, whatever it is
         error = raised
     attempt.duration = int((work.clock.monotonic() - began) * 1e6)
     attempt.now = work.clock.now()
@@ -89,7 +107,34 @@ async def _attempt(work: Work, call: Call) -> ev.Event:
     attempt.spent = link.spent
     if error is None:
         return await _returned(work, attempt, output)
+    runs = _waits_for(error)
+    if runs:
+        return ev.ToolProgressed(call.id, "waits for other runs", {}, runs)
+    attempt.timed_out = isinstance(error, TimeUp)
+    attempt.seconds = seconds
     return await _failed(work, attempt, error)
+
+
+async def _in_turn(work: Work, tool: Tool, call: Call, context: ToolContext[Any], seconds: float) -> ToolOutput:
+    """Run a body once there is room for it; waiting takes nothing from its time."""
+    room = work.room(call.name)
+    with work.bodies.limit(float("inf")):
+        await room.acquire()
+    try:
+        with work.bodies.limit(seconds):
+            return await tool.call(call.arguments, context)
+    finally:
+        room.release()
+
+
+def _waits_for(error: BaseException) -> tuple[str, ...]:
+    """The runs that a body has stopped to wait for; none when it failed. A task group wraps what its tasks raise."""
+    if isinstance(error, Suspended):
+        return error.runs
+    if isinstance(error, BaseExceptionGroup):
+        waits = [_waits_for(inner) for inner in error.exceptions]
+        return tuple(dict.fromkeys(run for runs in waits for run in runs)) if all(waits) else ()
+    return ()
 
 
 def _seconds(work: Work, spec: ToolSpec) -> float:
@@ -101,7 +146,7 @@ def _seconds(work: Work, spec: ToolSpec) -> float:
 async def _failed(work: Work, attempt: Attempt, error: BaseException) -> ev.Event:
     call, spec = attempt.call, attempt.spec
     if isinstance(error, Interrupted):
-        if spec.repeatable:
+        if spec.repeatable or not error.began:
             return ev.ToolFailed(call.id, Failure("cancelled", "the run was cancelled"), call.attempt, 0, attempt.duration)
         return unknown(attempt, "the run was cancelled while it ran")
     event = failed(attempt, error, work.plan.rules, work.clock.jitter())
@@ -145,12 +190,12 @@ async def _returned(work: Work, attempt: Attempt, output: ToolOutput) -> ev.Even
     return ev.ToolReturned(call.id, text, parts, blob, size, call.attempt, attempt.duration, attempt.spent)
 
 
-async def stored(work: Work, parts: tuple[Text | Image | File, ...]) -> tuple[Text | Image | File, ...]:
+async def stored(work: Work, parts: Sequence[P]) -> tuple[P, ...]:
     """The parts with their bytes in the blob store."""
-    result: list[Text | Image | File] = []
+    result: list[P] = []
     for part in parts:
-        if isinstance(part, Text) or not part.data:
-            result.append(part)
-        else:
+        if isinstance(part, Image | File) and part.data:
             result.append(msgspec.structs.replace(part, data=b"", blob=await work.blobs.save(part.data)))
+        else:
+            result.append(part)
     return tuple(result)

@@ -22,7 +22,7 @@ __all__ = ["Link"]
 class Link:
     """One attempt's way to its run, safe to use from the tool's thread."""
 
-    __slots__ = ("_call", "_children", "_events", "_task", "_thread", "_work", "spent")
+    __slots__ = ("_call", "_children", "_closed", "_events", "_task", "_thread", "_work", "spent")
 
     def __init__(self, work: Work, call: str) -> None:
         self._work = work
@@ -31,6 +31,7 @@ class Link:
         self._events: list[ev.Event] = []
         self._task: asyncio.Task[None] | None = None
         self._children = 0
+        self._closed = False
         self.spent: Spent | None = None
 
     def __call__(self, kind: str, text: str, data: Mapping[str, Any]) -> None:
@@ -52,7 +53,8 @@ class Link:
         return await self._work.children(context, agent, prompt, named, self._spend)
 
     async def done(self) -> None:
-        """Wait until all that was reported is written."""
+        """Wait until all that was reported is written; what an abandoned thread says from now on is dropped."""
+        self._closed = True
         if self._task is not None:
             await self._task
 
@@ -67,6 +69,8 @@ class Link:
         return ev.ToolProgressed(self._call, text, data)
 
     def _add(self, event: ev.Event) -> None:
+        if self._closed:
+            return
         self._events.append(event)
         if self._task is None:
             self._task = self._work.loop.create_task(self._write())

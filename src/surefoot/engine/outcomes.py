@@ -22,7 +22,7 @@ _MESSAGE_LIMIT = 2_000
 class Attempt:
     """One try of one call: what it is, and what is known of it when it ends."""
 
-    __slots__ = ("call", "duration", "now", "request", "spec", "spent", "timed_out")
+    __slots__ = ("call", "duration", "now", "request", "seconds", "spec", "spent", "timed_out")
 
     def __init__(self, call: Call, spec: ToolSpec, request: str) -> None:
         self.call = call
@@ -31,6 +31,7 @@ class Attempt:
         self.duration = 0
         self.now = 0
         self.timed_out = False
+        self.seconds = 0.0
         self.spent: Spent | None = None
 
 
@@ -54,7 +55,7 @@ def failed(attempt: Attempt, error: BaseException, rules: Rules, chance: float) 
     if isinstance(error, Retry):
         delay = backoff(call.attempt, rules, chance) if error.after is None else max(0.0, error.after)
         return _again(attempt, "tool_retryable", text_of_error(error, bare=True), delay)
-    message = f"no answer within {spec.timeout or rules.tool_timeout:g} s" if attempt.timed_out else text_of_error(error)
+    message = f"no answer within {attempt.seconds:.3g} s" if attempt.timed_out else text_of_error(error)
     if not spec.repeatable:
         return unknown(attempt, message)
     kind = "timeout" if attempt.timed_out else kind_of(error)

@@ -48,6 +48,7 @@ class Work:
     blobs: Blobs
     unsettled: Callable[[State], Awaitable[set[str]]]
     children: Children | None = None
+    rooms: dict[str, asyncio.Semaphore] = field(default_factory=dict)
     deps: Any = None
     history: list[Message] = field(default_factory=list)
     instructions: str = ""
@@ -63,6 +64,14 @@ class Work:
     def state(self) -> State:
         """The run as it stands, held outcomes included."""
         return self.ledger.state
+
+    def room(self, tool: str) -> asyncio.Semaphore:
+        """How many calls of a tool may run at once in this process; for tools that bound it."""
+        key = f"{self.plan.agent}/{tool}"
+        room = self.rooms.get(key)
+        if room is None:
+            room = self.rooms[key] = asyncio.Semaphore(self.plan.tools[tool].spec.concurrency or 1)
+        return room
 
     def emit(self, delta: Delta) -> None:
         """Pass a piece of an answer to whoever watches."""

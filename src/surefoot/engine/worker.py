@@ -65,6 +65,7 @@ class Worker:
         self._works: dict[str, Work] = {}
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._agent_slots: dict[str, asyncio.Semaphore] = {}
+        self._rooms: dict[str, asyncio.Semaphore] = {}
         self._left: set[str] = set()
         self._waiters: dict[str, set[asyncio.Event]] = {}
         self._stirred = asyncio.Event()
@@ -188,7 +189,7 @@ class Worker:
             self._left.add(claim.run)
             await self._store.release(claim.run, claim.epoch)
             return None
-        work = Work(ledger, plan, self._clock, self._live, self._store, self._unsettled, self._children)
+        work = Work(ledger, plan, self._clock, self._live, self._store, self._unsettled, self._children, self._rooms)
         self._works[claim.run] = work
         try:
             async with AsyncExitStack() as stack:
@@ -278,7 +279,7 @@ class Worker:
         if not outside:
             return
         work = self._works.get(stream)
-        if work is not None and work.bodies:
+        if work is not None:
             task = asyncio.create_task(self._look(stream, work))
             self._loops.append(task)
             task.add_done_callback(self._loops.remove)
@@ -287,7 +288,7 @@ class Worker:
     async def _look(self, run: str, work: Work) -> None:
         """Cut a run's work short when it is to be cancelled."""
         fresh = await self._store.read(run, work.state.seq)
-        if any(isinstance(record.event, ev.RunCancelRequested) for record in fresh):
+        if work.state.cancel or any(isinstance(record.event, ev.RunCancelRequested) for record in fresh):
             work.bodies.interrupt()
 
     async def _renew(self) -> None:

@@ -121,7 +121,7 @@ async def storable(blobs: Blobs, prompt: Input) -> tuple[_Part, ...]:
     result: list[_Part] = []
     for part in parts:
         if isinstance(part, str):
-            result.append(Text(_utf8(part)))
+            result.append(Text(canonical.sound(part)))
         elif isinstance(part, (Image, File)) and part.data:
             result.append(msgspec.structs.replace(part, data=b"", blob=await blobs.save(part.data)))
         elif isinstance(part, (Text, Image, File)):
@@ -188,8 +188,3 @@ def _json(value: dict[str, Any]) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigurationError(f"a run's context must be JSON: {error}; put other things in deps") from None
     return result
-
-
-def _utf8(text: str) -> str:
-    """Text as UTF-8 can hold it; a lone surrogate (from a terminal's undecodable bytes) becomes U+FFFD."""
-    return text if text.isascii() else text.encode(errors="surrogatepass").decode(errors="replace")
