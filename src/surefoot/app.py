@@ -155,7 +155,7 @@ class App:
         Raises RunConflict when that run has another agent, session or input; UnknownAgent; ConfigurationError.
         """
         row = await self._add(agent, prompt, options)
-        return await self.wait(row.id)
+        return await self._wait(row.id, row.agent)
 
     @overload
     async def start(self, agent: Agent[Any, Out], prompt: Input = "", **options: Unpack[RunOptions]) -> Run[Out]: ...
@@ -183,13 +183,17 @@ class App:
 
     async def wait(self, run: Run[Out] | str) -> Run[Out]:
         """Wait until a run ends, or waits for a human."""
+        if isinstance(run, Run):
+            return await self._wait(run.id, run.agent)
+        row = await self._parts.store.get(await self._id(run))
+        return await self._wait(row.id, row.agent)
+
+    async def _wait(self, run_id: str, agent: str) -> Run[Any]:
         worker = await self._working()
-        run_id = await self._id(run)
-        row = await self._parts.store.get(run_id)
         with worker.changes(run_id) as changed:
             while True:
                 changed.clear()
-                state = await asyncio.shield(worker.kick(run_id, row.agent))
+                state = await asyncio.shield(worker.kick(run_id, agent))
                 state = state or fold(await self._parts.store.read(run_id))
                 if state.status in ENDED:
                     return await self._seen(state)

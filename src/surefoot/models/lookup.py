@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from importlib.metadata import entry_points
 
 from surefoot.core.errors import ConfigurationError, UnknownProvider
 from surefoot.core.ports import Model
@@ -109,6 +108,8 @@ def default_model(environ: Mapping[str, str] | None = None) -> Model:
 
 
 def _installed(provider: str, name: str) -> _Make:
+    from importlib.metadata import entry_points
+
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     if provider in found:
         make: _Make = found[provider].load()
