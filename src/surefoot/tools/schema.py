@@ -67,11 +67,12 @@ class Form:
 
     def _mended(self, error: ValidationError, value: Any) -> str:
         """Once more, with arrays and objects that were written as strings read. Raises ValueError."""
+        places = held_in_strings(error, value)
         try:
-            mended = unquote(value, held_in_strings(error, value))
+            mended = unquote(value, places) if places else None
         except Unreadable:
-            mended = value
-        if mended == value:
+            mended = None
+        if mended is None:
             raise ValueError(self._why(error, value)) from None
         return self.canonical(canonical.dumps(mended), mended)
 
