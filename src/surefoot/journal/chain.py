@@ -6,14 +6,20 @@ salted hash in the body's place, so the chain can still be proved, and nothing t
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import NamedTuple
 
 from surefoot.core import codec
 from surefoot.core.errors import JournalCorrupt
 
-__all__ = ["SALT_BYTES", "Sealed", "digests", "redacted", "seal"]
+__all__ = ["BLOB", "DIGEST", "LONG", "SALT_BYTES", "Sealed", "aside", "digests", "redacted", "seal"]
 
+#: Bodies of more bytes are kept in the blob table.
+LONG = 64 * 1024
+#: How the text that stands for such a body begins, and where in it the digest is.
+BLOB = b'{"$blob":"'
+DIGEST = slice(10, 74)
 #: Bytes of salt of one event.
 SALT_BYTES = 16
 
@@ -41,6 +47,12 @@ def seal(previous: bytes, stream: str, event: Sealed) -> bytes:
     else:
         body = codec.body_hash(event.salt, event.body)
     return codec.chain_hash(previous, stream, event.seq, event.epoch, event.time, event.tag, event.version, body)
+
+
+def aside(body: bytes) -> tuple[str, str]:
+    """The digest under which a long body is kept as a blob, and the text that stands for it."""
+    digest = hashlib.sha256(body).hexdigest()
+    return digest, f'{BLOB.decode()}{digest}"}}'
 
 
 def redacted(salt: bytes, body: bytes) -> bytes:

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
+from surefoot.core.errors import JournalError
 from surefoot.core.events import Record
 
 __all__ = ["CHUNK", "Hub", "Listener"]
@@ -103,7 +104,7 @@ class Hub:
         try:
             while not self._closed:
                 follower.behind = False
-                while batch := await self._read(stream, cursor, CHUNK):
+                while batch := await self._batch(stream, cursor):
                     for record in batch:
                         cursor = record.position if stream is None else record.seq
                         yield record
@@ -118,6 +119,15 @@ class Hub:
                             yield record
         finally:
             self._leave(stream, follower)
+
+    async def _batch(self, stream: str | None, cursor: int) -> list[Record]:
+        """The next records from the store; none when it is, or is being, closed."""
+        try:
+            return [] if self._closed else await self._read(stream, cursor, CHUNK)
+        except JournalError:
+            if self._closed:
+                return []
+            raise
 
     def close(self) -> None:
         """Let every follower end, and call nobody any more."""

@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 from surefoot.core.errors import Fenced, HeadMoved, JournalError
 from surefoot.core.events import AppEvent, Event, Record, RunClaimed, RunStarted
 from surefoot.journal import rules
-from surefoot.journal.ledger import LONG, Batch, Encoded, Ledger, encode
+from surefoot.journal.chain import LONG
+from surefoot.journal.ledger import Batch, Encoded, Ledger, encode
 
 __all__ = ["Add", "Remove", "Append", "Claim", "Job", "Release", "Renew", "Save"]
 

@@ -7,7 +7,6 @@ is the plan of one transaction. It is made without touching the database, but fo
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -20,18 +19,13 @@ from surefoot.core.errors import JournalError, RunNotFound
 from surefoot.core.events import AppEvent, Event, Record, RunStarted, RunSuspended, tag_of
 from surefoot.core.state import ENDED
 from surefoot.journal import rules
-from surefoot.journal.chain import SALT_BYTES
+from surefoot.journal.chain import LONG, SALT_BYTES, aside
 from surefoot.journal.database import Statements
 
-__all__ = ["BLOB", "DIGEST", "LONG", "Batch", "Encoded", "Entry", "Ledger", "encode"]
+__all__ = ["Batch", "Encoded", "Entry", "Ledger", "encode"]
 
-#: Bodies of more bytes are kept in the blob table.
-LONG = 64 * 1024
 #: Bodies of more bytes are refused: SQLite takes no more than a billion in one row.
 _TOO_LONG = 256 * 1024 * 1024
-#: How the text that stands for such a body begins, and where in it the digest is.
-BLOB = b'{"$blob":"'
-DIGEST = slice(10, 74)
 #: Streams remembered at once.
 _REMEMBERED = 20_000
 
@@ -293,9 +287,9 @@ class Batch:
         return any(child.ended > entry.claimed for child in self.ledger.some(last.waiting_for))
 
     def _aside(self, body: bytes) -> str:
-        digest = hashlib.sha256(body).hexdigest()
+        digest, text = aside(body)
         self.keep(digest, body)
-        return f'{BLOB.decode()}{digest}"}}'
+        return text
 
 
 def encode(event: Event | AppEvent) -> Encoded:

@@ -19,7 +19,7 @@ from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.ports import Clock
 from surefoot.core.rows import Claim, Problem, Query, RunRow
 from surefoot.core.state import ENDED
-from surefoot.journal import rules, shelf
+from surefoot.journal import rules, shelf, transfer
 from surefoot.journal.follow import Hub, Listener
 
 __all__ = ["MemoryStore"]
@@ -235,7 +235,13 @@ class MemoryStore:
 
     async def backup(self, path: str) -> None:
         """Write everything to a new SQLite file, which `sqlite:` opens. Raises StoreUnavailable when it exists."""
-        raise JournalError("a store in memory writes no copy yet; open the application on 'sqlite:…' instead")
+        content = transfer.Content(blobs=list(self._blobs.items()))
+        for name, kept in self._streams.items():
+            shelf.extend(name, kept.records, kept.chain)
+            content.events += shelf.rows(kept.order, kept.records, kept.chain, content.blobs)
+        for kept in self._runs.values():
+            content.runs.append(transfer.StoredRun(kept.order, kept.listed(), kept.claimed, kept.ended, kept.ended_at))
+        await asyncio.to_thread(transfer.write, path, content)
 
     # ------------------------------------------------------------------------------------------------- private
 

@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from surefoot.core import codec
-from surefoot.core.errors import JournalCorrupt, RunNotFound
+from surefoot.core.errors import JournalCorrupt, JournalError, RunNotFound
 from surefoot.core.events import AppEvent, Event, Record
 from surefoot.core.rows import Query, RunRow
 from surefoot.journal import database, rules
-from surefoot.journal.ledger import BLOB, DIGEST
+from surefoot.journal.chain import BLOB, DIGEST
 from surefoot.journal.owner import is_gone
 
 __all__ = ["Reader", "blobs", "records_after", "says"]
@@ -45,6 +45,7 @@ class Reader:
         self._sql = database.Statements()
         self._thread = ThreadPoolExecutor(1, "surefoot-reader")
         self._connection: sqlite3.Connection
+        self._closed = False
 
     async def open(self) -> None:
         """Connect."""
@@ -53,6 +54,7 @@ class Reader:
     async def close(self) -> None:
         """Disconnect, once what was asked is answered."""
         await self._do(self._disconnect)
+        self._closed = True
         self._thread.shutdown(wait=False)
 
     async def read(self, stream: str, after: int, limit: int | None) -> list[Record]:
@@ -98,6 +100,8 @@ class Reader:
     # ------------------------------------------------------------------------------------------------ the thread
 
     async def _do(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise JournalError("the store is closed; await store.open() first")
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._translated, work)
 
     def _translated(self, work: Callable[[], T]) -> T:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -12,8 +12,10 @@ from surefoot.core import codec
 from surefoot.core.events import AppEvent, Event, Record, Unknown
 from surefoot.core.rows import Problem
 from surefoot.journal import chain
+from surefoot.journal.chain import LONG, aside
+from surefoot.journal.transfer import StoredEvent
 
-__all__ = ["Link", "check", "digests", "extend", "redact", "stored"]
+__all__ = ["Link", "check", "digests", "extend", "redact", "rows", "stored"]
 
 
 class Link(NamedTuple):
@@ -53,6 +55,17 @@ def check(stream: str, records: Sequence[Record], links: list[Link]) -> list[Pro
     if not problems:
         extend(stream, records, links)
     return problems
+
+
+def rows(run: int, records: Sequence[Record], links: Sequence[Link], blobs: list[tuple[str, bytes]]) -> Iterator[StoredEvent]:
+    """The records as rows of a SQLite journal; long bodies are added to ``blobs``."""
+    for record, link in zip(records, links, strict=True):
+        tag, body = stored(record.event)
+        text = body.decode()
+        if len(body) > LONG:
+            digest, text = aside(body)
+            blobs.append((digest, body))
+        yield record.position, run, record.seq, record.epoch, record.time, tag, codec.VERSION, link.salt, text, link.hash
 
 
 def redact(record: Record, records: Sequence[Record], links: list[Link]) -> Record:

@@ -11,13 +11,13 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 
 from surefoot.core.errors import RunError, StoreUnavailable
 from surefoot.core.events import EventRedacted, RunPruned
 from surefoot.core.state import ENDED
-from surefoot.journal import chain, database, rules
-from surefoot.journal.ledger import BLOB, DIGEST, Batch, encode
+from surefoot.journal import chain, database, rules, transfer
+from surefoot.journal.chain import BLOB, DIGEST
+from surefoot.journal.ledger import Batch, encode
 
 __all__ = ["backup", "prune", "redact", "scrub"]
 
@@ -83,8 +83,7 @@ def scrub(connection: sqlite3.Connection, busy: float) -> None:
 
 def backup(path: str, copy: str) -> None:
     """Write a consistent copy of a journal to a new file. Raises StoreUnavailable when it exists or cannot be made."""
-    if Path(copy).exists():
-        raise StoreUnavailable(f"{copy} exists; a backup is written to a new file")
+    transfer.fresh(copy)
     with database.translated(copy), closing(database.connect(path)) as connection:
         connection.execute("VACUUM INTO ?", (copy,))
 

@@ -26,16 +26,17 @@ from surefoot.core.ports import Projection
 from surefoot.core.rows import Problem, RunRow
 from surefoot.core.state import ENDED
 from surefoot.journal import chain, database, projections, rules
-from surefoot.journal.ledger import BLOB, DIGEST
+from surefoot.journal.chain import BLOB, DIGEST
+from surefoot.journal.transfer import StoredRun
 
-__all__ = ["StoredEvent", "StoredRun", "check", "inspect"]
+__all__ = ["RawEvent", "check", "inspect"]
 
 
 #: What a stored body stands for; raises JournalCorrupt.
 Body = Callable[[bytes], bytes]
 
 
-class StoredEvent(NamedTuple):
+class RawEvent(NamedTuple):
     """One row of the table ``event``; texts are bytes, because they may be damaged."""
 
     run: int
@@ -48,15 +49,6 @@ class StoredEvent(NamedTuple):
     body: bytes
     hash: bytes
     position: int
-
-
-class StoredRun(NamedTuple):
-    """One row of the table ``run``, with what only the store needs."""
-
-    key: int
-    claimed: int
-    ended: int
-    row: RunRow
 
 
 def check(path: str, tables: Sequence[Projection] = ()) -> list[Problem]:
@@ -87,15 +79,15 @@ class _Check:
         runs: dict[int, StoredRun] = {}
         for key, claimed, ended, text in self._connection.execute(self._sql["all_runs"]):
             try:
-                runs[key] = StoredRun(key, claimed, ended, msgspec.json.decode(text, type=RunRow))
+                runs[key] = StoredRun(key, msgspec.json.decode(text, type=RunRow), claimed, ended)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 problems.append(Problem("", 0, f"the row of run number {key} cannot be read: {error}"))
         for key, rows in groupby(self._connection.execute(self._sql["all_events"]), itemgetter(0)):
-            problems += self._stream(key, runs.pop(key, None), map(StoredEvent._make, rows))
+            problems += self._stream(key, runs.pop(key, None), map(RawEvent._make, rows))
         problems += [Problem(run.row.id, 0, "the run has no events") for run in runs.values()]
         return problems
 
-    def _stream(self, key: int, run: StoredRun | None, rows: Iterator[StoredEvent]) -> list[Problem]:
+    def _stream(self, key: int, run: StoredRun | None, rows: Iterator[RawEvent]) -> list[Problem]:
         if key == 0:
             return inspect(rules.APP, rows, self._body)[1]
         if run is None:
@@ -135,11 +127,11 @@ class _Check:
                 yield Problem("", 0, f"the definition of {name.decode()} is missing or changed")
 
 
-def inspect(stream: str, rows: Iterator[StoredEvent], body_of: Body) -> tuple[list[Record], list[Problem]]:
+def inspect(stream: str, rows: Iterator[RawEvent], body_of: Body) -> tuple[list[Record], list[Problem]]:
     """The records of a stream up to its first problem, and every problem of its chain."""
     records: list[Record] = []
     problems: list[Problem] = []
-    before = StoredEvent(0, 0, 0, 0, b"", 0, b"", b"", b"", 0)
+    before = RawEvent(0, 0, 0, 0, b"", 0, b"", b"", b"", 0)
     for row in rows:
         try:
             record = _proved(stream, row, before, body_of)
@@ -153,7 +145,7 @@ def inspect(stream: str, rows: Iterator[StoredEvent], body_of: Body) -> tuple[li
     return records, problems
 
 
-def _proved(stream: str, row: StoredEvent, before: StoredEvent, body_of: Body) -> Record:
+def _proved(stream: str, row: RawEvent, before: RawEvent, body_of: Body) -> Record:
     """A row as a record, if its chain is whole."""
     if row.seq != before.seq + 1:
         raise JournalCorrupt(f"the events from {before.seq + 1} up to this one are missing")

@@ -200,3 +200,9 @@ SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name IN (
     'run', 'event', 'blob', 'projection', 'run_request', 'run_session', 'run_parent', 'run_open', 'event_run',
     'event_said', 'event_is_kept', 'event_stays'
 );
+
+-- name: put_run
+INSERT INTO run (
+    key, id, agent, status, request, session, user, tenant, parent, tags, epoch, owner, lease_until, wake_at, claimed,
+    created_at, ended, ended_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);

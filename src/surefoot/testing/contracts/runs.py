@@ -1,0 +1,134 @@
+"""What every `Runs` and `Blobs` must do; see `surefoot.testing.contracts.store`."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+import pytest
+
+from surefoot.core import events as ev
+from surefoot.core.errors import JournalError
+from surefoot.core.messages import Text
+from surefoot.core.ports import Store
+from surefoot.core.rows import Query
+from surefoot.testing.clock import ManualClock
+from surefoot.testing.contracts.scenes import begin, end, launch, say
+
+__all__ = ["RunsContract"]
+
+
+class RunsContract:
+    """Adding, finding, and keeping large bytes."""
+
+    async def test_a_run_is_listed_as_it_was_started(self, store: Store, clock: ManualClock) -> None:
+        """Every field of its row."""
+        started = ev.RunStarted("clerk", (Text("hi"),), "s", "dana", "acme", "order-81", {"a": 1}, parent="p", tags=("x", "y"))
+        row, new = await store.add("r", started)
+        assert new
+        assert row == await store.get("r")
+        assert (row.id, row.agent, row.status, row.key, row.session) == ("r", "clerk", "ready", "order-81", "s")
+        assert (row.user, row.tenant, row.parent, row.tags) == ("dana", "acme", "p", ("x", "y"))
+        assert (row.epoch, row.head, row.owner, row.lease_until, row.wake_at) == (0, 1, "", 0, 0)
+        assert row.created_at == clock.now()
+        (record,) = await store.read("r")
+        assert (record.event, record.epoch, record.time) == (started, 0, clock.now())
+
+    async def test_a_row_follows_its_events(self, store: Store) -> None:
+        """Status, head, epoch, wake-up."""
+        await begin(store, "r", "worker")
+        row = await store.get("r")
+        assert (row.status, row.head, row.epoch, row.owner) == ("running", 2, 1, "worker")
+        await store.append("r", [ev.RunSuspended(("q",), wake_at=77)], head=2, epoch=1)
+        row = await store.get("r")
+        assert (row.status, row.head, row.wake_at, row.owner, row.lease_until) == ("waiting", 3, 77, "", 0)
+        await store.append("r", [say("hi")], head=3)
+        row = await store.get("r")
+        assert (row.status, row.head, row.wake_at) == ("ready", 4, 0)
+
+    async def test_the_same_key_is_the_same_run(self, store: Store) -> None:
+        """Of one user of one tenant; nothing is written the second time."""
+        await launch(store, "r1", key="k", user="dana", tenant="acme")
+        row, new = await store.add("r2", ev.RunStarted("other", key="k", user="dana", tenant="acme"))
+        assert (row.id, new) == ("r1", False)
+        assert len(await store.read("r1")) == 1
+        for run, user, tenant in (("r3", "eli", "acme"), ("r4", "dana", ""), ("r5", "", "")):
+            row, new = await store.add(run, ev.RunStarted("clerk", key="k", user=user, tenant=tenant))
+            assert (row.id, new) == (run, True)
+
+    async def test_no_key_is_no_key(self, store: Store) -> None:
+        """Runs without one are all different."""
+        rows = [await store.add(run, ev.RunStarted("clerk")) for run in ("r1", "r2")]
+        assert [(row.id, new) for row, new in rows] == [("r1", True), ("r2", True)]
+
+    async def test_many_add_the_same_key_at_once(self, store: Store) -> None:
+        """One is new."""
+        added = await asyncio.gather(*(store.add(f"r{n}", ev.RunStarted("clerk", key="k")) for n in range(50)))
+        assert sum(new for _, new in added) == 1
+        assert len({row.id for row, _ in added}) == 1
+        assert len(await store.find(Query())) == 1
+
+    @pytest.mark.parametrize("run", ["", "app", "taken"])
+    async def test_a_run_needs_a_name_of_its_own(self, store: Store, run: str) -> None:
+        """Not empty, not the stream outside runs, not one that exists."""
+        await launch(store, "taken")
+        with pytest.raises(JournalError):
+            await launch(store, run)
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            (Query(), "d c b a"),
+            (Query(agent="clerk"), "d c b a"),
+            (Query(agent="nobody"), ""),
+            (Query(session="s"), "b a"),
+            (Query(session=""), "d c"),
+            (Query(user="dana"), "c a"),
+            (Query(tenant="acme"), "b"),
+            (Query(parent="a"), "c"),
+            (Query(parent=""), "d b a"),
+            (Query(key="k"), "b"),
+            (Query(status=("ready",)), "c b"),
+            (Query(status=("done", "running")), "d a"),
+            (Query(tags=("x",)), "d b"),
+            (Query(tags=("x", "y")), "d"),
+            (Query(before="c"), "b a"),
+            (Query(after="b"), "d c"),
+            (Query(after="a", before="d"), "c b"),
+            (Query(limit=2), "d c"),
+            (Query(session="s", status=("ready",), tags=("x",)), "b"),
+            (Query(text="STRASSE"), "d a"),
+            (Query(text="grün"), "b"),
+            (Query(text='said "so"'), "c"),
+            (Query(text="nobody said this"), ""),
+            (Query(text="clerk"), ""),
+            (Query(text="straße", status=("done",)), "a"),
+            (Query(text="a long way"), "d"),
+        ],
+        ids=repr,
+    )
+    async def test_finding_runs(self, store: Store, query: Query, found: str) -> None:
+        """By everything a query may hold, newest first."""
+        await end(store, "a", "Nach der Straße links.", session="s", user="dana")
+        await launch(store, "b", "Is it GRÜN?", session="s", tenant="acme", key="k", tags=("x",))
+        await launch(store, "c", parent="a", user="dana")
+        await store.append("c", [say('He said "so".')], head=None)
+        long = "Straße " + "." * 100_000 + " a long way"
+        await begin(store, "d", prompt=long, tags=("y", "x", "z"))
+        assert " ".join([row.id for row in await store.find(query)]) == found
+
+    async def test_blobs_come_back_by_digest(self, store: Store) -> None:
+        """Whole, or by a prefix that is long enough and names one."""
+        data = bytes(range(256)) * 1_000
+        digest = await store.save(data)
+        assert digest == hashlib.sha256(data).hexdigest() == await store.save(data)
+        assert await store.load(digest) == await store.load(digest[:16]) == data
+        assert await store.load(await store.save(b"")) == b""
+
+    @pytest.mark.parametrize("digest", ["", "0" * 15, "0" * 64, "f" * 16])
+    async def test_a_blob_that_is_not_there(self, store: Store, digest: str) -> None:
+        """A KeyError; and so is a prefix that is too short, whatever it names."""
+        saved = await store.save(b"something")
+        for name in (digest, saved[:15]):
+            with pytest.raises(KeyError):
+                await store.load(name)
