@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,10 +17,10 @@ from surefoot.core.errors import InvalidArguments, ModelError, Retry, ToolFailed
 from surefoot.core.events import Record
 from surefoot.core.messages import Text, Usage
 from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
-from surefoot.core.ports import Store
+from surefoot.core.ports import Store, Tool
 from surefoot.core.request import Request
 from surefoot.core.run import Run
-from surefoot.core.state import fold
+from surefoot.core.state import ENDED, fold
 from surefoot.core.tool import Done, NotDone, ToolContext
 from surefoot.settings import Settings
 from surefoot.testing.clock import ManualClock
@@ -50,14 +51,15 @@ class World:
         self.effects: Counter[str] = Counter()
         self.retried: Counter[str] = Counter()
         self.agent = Agent(
-            "actor", model=FunctionModel(self._reply), tools=self._tools(), limits=script.limits,
-            output=Total if script.structured else str,
+            "actor", model=FunctionModel(self._reply), tools=_cast().tools, limits=script.limits,
+            output=Total if script.structured else str, deps=lambda: self,
         )  # fmt: skip
 
     # ---------------------------------------------------------------------------------------------- telling the story
 
     async def start(self, faults: Faults | None = None) -> str:
         """Tell the story from its beginning; the run's id."""
+        _cast().world = self
         faulty = FaultyStore(self.store, faults or Faults(after=self.interfere))
         async with App(faulty, agents=[self.agent], settings=SETTINGS, clock=self.clock) as app:
             run = await app.start(self.agent, "go", id="story")
@@ -66,6 +68,7 @@ class World:
 
     async def resume(self, run: str) -> None:
         """Tell the rest of the story."""
+        _cast().world = self
         await self.interfere(self.store, await self.store.read(run))
         faulty = FaultyStore(self.store, Faults(after=self.interfere))
         async with App(faulty, agents=[self.agent], settings=SETTINGS, clock=self.clock) as app:
@@ -104,8 +107,9 @@ class World:
 
     async def _write(self, store: Store, run: str, act: Interference) -> None:
         name = f"{act.what} at {act.tag} {act.key}"
-        written = [record.event for record in await store.read(run)]
-        if any(isinstance(event, ev.MessageReceived | ev.RunCancelRequested) and event.by == name for event in written):
+        records = await store.read(run)
+        said = {getattr(record.event, "by", "") for record in records}
+        if name in said or fold(records).status in ENDED:
             return
         event = ev.MessageReceived((Text(name),), name) if act.what == "message" else ev.RunCancelRequested(name)
         await store.append(run, [event], head=None)
@@ -130,32 +134,15 @@ class World:
 
     # ---------------------------------------------------------------------------------------------------- the tools
 
-    def _tools(self) -> list[Any]:
-        async def body(context: ToolContext[Any], n: int) -> str:
-            act = self._begin(context)
-            if act.how == "hang":
-                await asyncio.Event().wait()
-            return _ending(act, context.call_id)
-
-        def in_thread(context: ToolContext[Any], n: int) -> str:
-            return _ending(self._begin(context), context.call_id)
-
-        return [
-            tool(name="look", effect="read")(body),
-            tool(name="look_slowly", effect="read", timeout=0.01, retries=1)(body),
-            tool(name="put", effect="idempotent")(in_thread),
-            tool(name="transfer", effect="reconcilable", probe=self._probe)(body),
-            tool(name="send", effect="unsafe")(body),
-            tool(name="send_slowly", effect="unsafe", timeout=0.01)(body),
-        ]
-
-    def _begin(self, context: ToolContext[Any]) -> Try:
+    def begin(self, context: ToolContext[Any]) -> Try:
+        """A body begins: what it does, once its effect, if any, has happened."""
         act = self.script.call(context.call_id).at(context.attempt)
         self.bodies.append((context.call_id, context.attempt))
         self.effects[context.call_id] += act.effect
         return act
 
-    def _probe(self, key: str) -> Done | NotDone:
+    def probe(self, key: str) -> Done | NotDone:
+        """Whether a call's effect happened."""
         call = key.rpartition(":")[2]
         return Done(_result(call)) if self.effects[call] else NotDone()
 
@@ -173,6 +160,39 @@ class World:
             outcome = act.human if act.how in (*ERRORS, "hang") and not act.effect else "retry"
             self.retried[request.call] += outcome == "retry"
             await app.settle(request, "give_up" if outcome == "give_up" else "retry", by="dana")
+
+
+class _Cast:
+    """The tools of every story, made once; they find their world in what the agent depends on, the probe here."""
+
+    def __init__(self) -> None:
+        self.world: World
+
+        async def body(context: ToolContext[World], n: int) -> str:
+            act = context.deps.begin(context)
+            if act.how == "hang":
+                await asyncio.Event().wait()
+            return _ending(act, context.call_id)
+
+        def in_thread(context: ToolContext[World], n: int) -> str:
+            return _ending(context.deps.begin(context), context.call_id)
+
+        def probe(key: str) -> Done | NotDone:
+            return self.world.probe(key)
+
+        self.tools: list[Tool] = [
+            tool(name="look", effect="read")(body),
+            tool(name="look_slowly", effect="read", timeout=0.01, retries=1)(body),
+            tool(name="put", effect="idempotent")(in_thread),
+            tool(name="transfer", effect="reconcilable", probe=probe)(body),
+            tool(name="send", effect="unsafe")(body),
+            tool(name="send_slowly", effect="unsafe", timeout=0.01)(body),
+        ]
+
+
+@cache
+def _cast() -> _Cast:
+    return _Cast()
 
 
 def _key(event: object) -> str:
