@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
+import math
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial, update_wrapper
@@ -206,6 +208,7 @@ class _Built:
         self._by_name = signature.context_by_name
         self._positional = tuple([item.name for item in signature.parameters if item.positional])
         self._nothing = "done" if signature.returns in (None, type(None)) else "null"
+        self._plain = signature.returns if signature.returns in (int, float, bool) else None
 
     def bind(self, function: Callable[..., Any], values: dict[str, Any], context: ToolContext[Any]) -> Callable[[], Any]:
         """The call, ready to be made."""
@@ -218,6 +221,9 @@ class _Built:
 
     def encode(self, value: Any) -> ToolOutput:
         """The result, as the model reads it. Raises TypeError."""
+        if type(value) is self._plain and math.isfinite(value):
+            # Many results are plain numbers, and pydantic lets other threads in for each.
+            return ToolOutput(json.dumps(value))
         return encode(value, self.serializer, nothing=self._nothing)
 
     def encode_sync(self, value: Any) -> Any:
