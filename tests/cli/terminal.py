@@ -74,6 +74,11 @@ class Terminal:
         """All that was shown, without colours."""
         return ANSI.sub("", self.raw).replace("\r\n", "\n")
 
+    @property
+    def words(self) -> str:
+        """All that was shown, on one line, wherever it was wrapped."""
+        return " ".join(self.text.split())
+
     def type(self, text: str) -> None:
         """Press these keys."""
         os.write(self._master, text.encode())

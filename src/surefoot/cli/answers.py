@@ -108,12 +108,11 @@ def cancel(
     A run that is being worked on stops there. One that nobody works on ends here when its agent is known (--agents), else
     when somebody takes it up.
     """
-    place = place_of(context, store, agents)
+    place, screen = place_of(context, store, agents), Screen()
 
-    async def stop() -> Code:
-        async with place.stopping() as app:
+    async def stop(app: App) -> Code:
+        async with app:
             before: Run[Any] = await app.get(run)
-            screen = Screen()
             if before.ended:
                 screen.note(f"run {before.id} has ended already: {before.status}", "yellow")
                 return Code.DONE if before.status == "cancelled" else Code.USAGE
@@ -124,7 +123,13 @@ def cancel(
             screen.line(f"run {after.id} is asked to stop; it is {after.status}")
         return Code.DONE
 
-    raise typer.Exit(asyncio.run(stop()))
+    try:
+        code = asyncio.run(stop(place.stopping()))
+    except ConfigurationError as error:
+        # An agent that cannot be set up here must not keep anybody from stopping it.
+        screen.note(f"its agent is not used: {error}", "yellow")
+        code = asyncio.run(stop(place.reading()))
+    raise typer.Exit(code)
 
 
 def _speak(place: Place, said: str, say: Callable[[App], Awaitable[Run[Any]]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Sequence
@@ -21,16 +22,21 @@ from surefoot.core.errors import SurefootError
 
 __all__ = ["Log", "perform", "program"]
 
+_NARROW = 52
+
 
 def program() -> typer.Typer:
     """The application, with every command; made anew at each call."""
+    settings: dict[str, object] = {"help_option_names": ["-h", "--help"]}
+    if (columns := shutil.get_terminal_size().columns) < _NARROW:
+        settings["terminal_width"] = columns  # by itself, help is never narrower than this
     made = typer.Typer(
         name="surefoot",
         add_completion=False,
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings=settings,
     )
     made.callback()(_options)
     for group in (work, answers, show, listing, care, project):

@@ -13,6 +13,7 @@ from surefoot.cli.codes import Code
 from surefoot.cli.execution import Execution
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.screen import Screen
+from surefoot.core.errors import ConfigurationError
 
 __all__ = ["add"]
 
@@ -50,6 +51,8 @@ def run(  # noqa: PLR0913  a command's own options
     if model:
         definition.model = model
     prompt = sys.stdin.read() if text == "-" else text
+    if not prompt:
+        raise ConfigurationError("there is nothing to do: give the run a TEXT")
     options: dict[str, Any] = {"session": session, "id": id, "user": user, "tags": tag or ()}
 
     async def work(app: App) -> Code:
