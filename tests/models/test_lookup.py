@@ -120,7 +120,7 @@ def test_another_package_can_bring_a_provider(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     name, known = json.loads(done.stdout)
     assert name == "acme:m1"
-    assert "acme, openai" in known
+    assert "acme, local, openai" in known
 
 
 def test_looking_up_nothing_imports_no_package() -> None:
@@ -159,6 +159,6 @@ def test_what_runs_here_costs_nothing() -> None:
     assert price("local:anything", Usage(10, 10)) == 0
 
 
-def test_nothing_set_says_what_to_set() -> None:
-    with pytest.raises(ConfigurationError, match="SUREFOOT_MODEL"):
-        default_model({})
+def test_nothing_set_says_what_to_set(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"SUREFOOT_MODEL.*surefoot models install"):
+        default_model({"SUREFOOT_HOME": str(tmp_path)})

@@ -89,6 +89,15 @@ async def test_calls_and_results_are_paired_by_unique_ids(wire: Wire) -> None:
     assert messages[7]["content"] == "never mind"
 
 
+async def test_ids_that_look_like_ours_are_not_used_twice(wire: Wire) -> None:
+    calls = (ToolCall("0.0", "add", '{"a":1}', "call_2", "too small"), ToolCall("0.1", "add", "{}", ""))
+    history = [user("go"), Message("assistant", calls), Message("tool", (Text("stray"),))]
+    messages = (await sent(wire, ModelRequest(history)))["messages"]
+    assert [call["id"] for call in messages[1]["tool_calls"]] == ["call_2", "call_2_"]
+    assert messages[1]["tool_calls"][0]["function"]["arguments"] == '{"a":1}'
+    assert {message["content"] for message in messages[2:]} == {"stray", "[no result]"}
+
+
 async def test_images_and_files_go_along(wire: Wire) -> None:
     async def load(digest: str) -> bytes:
         return digest.encode()
@@ -192,6 +201,13 @@ async def test_a_stream_in_pieces_is_put_together(wire: Wire) -> None:
     assert reply.usage == Usage(7, 3, 4, 2, 1)
     assert (reply.finish, reply.calls) == ("stop", ())
     assert wire.asked[-1].body["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize(("pieces", "text"), [(["a\ud83d", "\udef6b"], "a🛶b"), (["a\ud83d", "b"], "a\ufffdb")])
+async def test_half_characters_are_joined_or_replaced(wire: Wire, pieces: list[str], text: str) -> None:
+    wire.answers.append(events(*[chunk(content=piece) for piece in pieces], chunk("stop")))
+    reply, deltas = await ask(chat(wire, stream=True), "hi")
+    assert text_of(reply.parts) == "".join(delta.text for delta in deltas) == text
 
 
 CALLED = ProposedCall("add", '{"a":1}', "c1")

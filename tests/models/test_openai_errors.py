@@ -56,6 +56,7 @@ KINDS: list[tuple[int, Any, str]] = [
     (504, "upstream timed out", "timeout"),
     (529, error("Overloaded", type="overloaded_error"), "overloaded"),
     (418, error("teapot"), "invalid_request"),
+    (400, {"error": {"param": "x"}}, "invalid_request"),
 ]
 
 

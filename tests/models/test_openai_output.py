@@ -157,6 +157,44 @@ def test_a_strict_answer_is_brought_back(value: BaseModel, sparse: bool) -> None
     assert type(value).model_validate_json(shape.restored(written)) == value
 
 
+SPECIAL: dict[str, tuple[dict[str, Any], bool]] = {
+    "one of allOf": ({"allOf": [{"type": "integer", "title": "N"}], "default": 1, "minimum": 2}, True),
+    "two of allOf": ({"allOf": [{"type": "integer"}, {"minimum": 2}]}, False),
+    "a pattern that looks around": ({"type": "string", "pattern": "^(?!a)", "format": "binary"}, True),
+    "a reference to nothing": ({"type": "object", "properties": {"a": {"$ref": "#/$defs/Gone"}}}, False),
+    "nothing but a reference to nothing": ({"$ref": "#/$defs/Gone"}, True),
+    "several types": ({"type": ["integer", "null"]}, True),
+}
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_rarer_schemas(name: str) -> None:
+    schema, strict = SPECIAL[name]
+    shape = Shape(schema, strict=True)
+    assert shape.strict is strict
+    assert not strict or in_subset(shape.schema)
+    assert "(?" not in str(shape.schema)
+
+
+def test_nulls_stay_where_the_schema_wants_them() -> None:
+    nullable: dict[str, Any] = {
+        "a": {"type": ["string", "null"]},
+        "b": {"enum": ["x", None]},
+        "c": {"const": None},
+        "d": {"oneOf": [{"type": "null"}, {"type": "string"}]},
+        "e": {"type": "string"},
+    }
+    shape = Shape({"type": "object", "properties": nullable}, strict=True)
+    restored = shape.restored(json.dumps(dict.fromkeys(nullable)))
+    assert json.loads(restored) == dict.fromkeys("abcd")
+
+
+def test_half_an_answer_is_brought_back_as_far_as_it_goes() -> None:
+    shape = Shape(Outer.model_json_schema(), strict=True)
+    assert json.loads(shape.restored('{"name":"x","count":null,"best":null}')) == {"name": "x", "best": None}
+    assert shape.restored('{"name":"\\ud800"}') == '{"name":"\\ud800"}'
+
+
 @pytest.mark.parametrize("text", ["", "no JSON", "[1]", '{"other":1}', "[" * 100_000])
 def test_an_answer_of_another_form_is_left_alone(text: str) -> None:
     assert Shape({"type": "integer"}, strict=True).restored(text) == text

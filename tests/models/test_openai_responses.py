@@ -10,7 +10,9 @@ import pytest
 from surefoot.core.errors import ModelError
 from surefoot.core.messages import File, Image, Message, Part, Reasoning, Text, ToolCall, ToolResult, Usage, text_of
 from surefoot.core.model import Delta, ModelReply, ModelRequest, ModelSettings, ProposedCall
+from surefoot.core.naming import wire_names
 from surefoot.core.tool import ToolSpec
+from surefoot.models import openai_responses
 from surefoot.models.openai import OpenAI
 from surefoot.testing.contracts.model import ask
 from tests.models.wire import Wire, events, whole
@@ -74,6 +76,18 @@ async def test_a_request_holds_what_was_asked_for(wire: Wire) -> None:
         "max_output_tokens": 9,
         "reasoning": {"effort": "low", "summary": "auto"},
     }
+
+
+async def test_a_conversation_keeps_its_prompt_cache() -> None:
+    # Only OpenAI itself is told, so there is no server to ask here.
+    keys: list[Any] = []
+    for conversation in ("s1", "s" * 100, ""):
+        request = ModelRequest([user("hi")], conversation=conversation)
+        body = await openai_responses.body("gpt-4.1", request, wire_names(()), own=True)
+        keys.append(body.get("prompt_cache_key"))
+    assert keys[0] == "s1"
+    assert len(keys[1]) == 64
+    assert keys[2] is None
 
 
 @pytest.mark.parametrize("name", ["gpt-4.1", "gpt-5-chat-latest", "llama-3"])

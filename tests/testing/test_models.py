@@ -92,6 +92,7 @@ async def test_running_out_and_not_being_used_up_are_errors() -> None:
         model.assert_used_up()
     await ask(model, "hi")
     model.assert_used_up()
+    assert "2 of 2" in repr(model)
     with pytest.raises(AssertionError, match=r"asked once more than its 2 replies.*'and now'"):
         await ask(model, "and now")
 
@@ -202,6 +203,30 @@ def test_a_sample_meets_its_schema() -> None:
     node = Node.model_validate(value)
     assert (node.children, node.next, node.optional) == ([], None, 7)
     assert sample(Node.model_json_schema()) == value
+
+
+SCHEMAS: dict[str, tuple[Any, Any]] = {
+    "anything": (True, None),
+    "several types": ({"type": ["integer", "null"]}, 1),
+    "no type": ({"properties": {"a": {}}, "required": ["a"]}, {"a": "a"}),
+    "all of": (
+        {
+            "$defs": {"A": {"type": "object", "properties": {"a": {"const": 1}}, "required": ["a"]}},
+            "allOf": [{"$ref": "#/$defs/A"}, {"properties": {"b": {"type": "boolean"}}, "required": ["b"], "minProperties": 1}],
+        },
+        {"a": 1, "b": True},
+    ),
+    "one of": ({"oneOf": [{"type": "null"}, {"type": "string"}]}, None),
+    "a pattern of alternatives": ({"type": "string", "pattern": "(?:x|y){2}[^abc]"}, "xxd"),
+    "a broken pattern": ({"type": "string", "pattern": "(["}, "a"),
+    "different texts": ({"type": "array", "items": {"type": "string"}, "minItems": 2, "uniqueItems": True}, ["a", "a1"]),
+}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_rarer_schemas_have_samples(name: str) -> None:
+    schema, value = SCHEMAS[name]
+    assert sample(schema) == value
 
 
 class Endless(BaseModel):

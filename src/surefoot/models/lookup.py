@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
 from surefoot.core.errors import ConfigurationError, UnknownProvider
-from surefoot.core.ports import Model
+from surefoot.core.ports import Embedder, Model
+from surefoot.models.local_weights import installed, missing
 
 __all__ = ["GROUP", "Models", "default_model", "model_from"]
 
@@ -24,16 +25,23 @@ GROUP = "surefoot.models"
 VARIABLE = "SUREFOOT_MODEL"
 
 _Make = Callable[[str], Model]
+_MakeEmbedder = Callable[[], Embedder]
 
 
-def _openai(environ: Mapping[str, str]) -> _Make:
+def _openai(environ: Mapping[str, str], embedder: _MakeEmbedder | None) -> _Make:
     from surefoot.models.openai import provider
 
     return provider(environ)
 
 
-#: Built-in providers: what makes models of one, given the environment.
-_BUILT_IN: Mapping[str, Callable[[Mapping[str, str]], _Make]] = {"openai": _openai}
+def _local(environ: Mapping[str, str], embedder: _MakeEmbedder | None) -> _Make:
+    from surefoot.models.local import provider
+
+    return provider(environ, embedder)
+
+
+#: Built-in providers: what makes models of one, given the environment and what makes the packaged embedder.
+_BUILT_IN: Mapping[str, Callable[[Mapping[str, str], _MakeEmbedder | None], _Make]] = {"openai": _openai, "local": _local}
 #: Whose key, where it is set, decides when no model is named; earlier ones win.
 _KEYS: tuple[tuple[str, str], ...] = (("OPENAI_API_KEY", "openai"),)
 
@@ -43,10 +51,12 @@ class Models:
 
     Args:
         environ: where keys and ``SUREFOOT_MODEL`` are read; by default the process's environment.
+        embedder: makes what ``local:`` chooses tools with; without it, ``local:`` takes paths only.
     """
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environ: Mapping[str, str] | None = None, embedder: _MakeEmbedder | None = None) -> None:
         self._environ = os.environ if environ is None else environ
+        self._embedder = embedder
         self._makers: dict[str, _Make] = {}
         self._models: dict[str, Model] = {}
 
@@ -65,10 +75,10 @@ class Models:
         return self._models[name]
 
     def default(self) -> Model:
-        """The model to use where none is named: SUREFOOT_MODEL, else a provider whose key is set.
+        """The model to use where none is named: SUREFOOT_MODEL, else a provider whose key is set, else the embedded one.
 
         Raises:
-            ConfigurationError: neither is set; and what `model` raises.
+            ConfigurationError: neither is set, and the embedded model is not installed; and what `model` raises.
         """
         named = self._environ.get(VARIABLE, "").strip()
         if named:
@@ -76,9 +86,12 @@ class Models:
         for key, provider in _KEYS:
             if self._environ.get(key, "").strip():
                 return self.model(provider)
+        if installed(environ=self._environ) is not None:
+            return self.model("local")
         keys = " or ".join([key for key, _ in _KEYS])
         raise ConfigurationError(
-            f"no model is named: give the agent one (Agent(…, model='provider:name')), set {VARIABLE}, or set {keys}"
+            f"no model is named: give the agent one (Agent(…, model='provider:name')), set {VARIABLE}, or set {keys}. "
+            f"Without any, an agent uses the embedded model, but {missing()}"
         )
 
     async def aclose(self) -> None:
@@ -91,7 +104,7 @@ class Models:
     def _maker(self, provider: str, name: str) -> _Make:
         if provider not in self._makers:
             if provider in _BUILT_IN:
-                self._makers[provider] = _BUILT_IN[provider](self._environ)
+                self._makers[provider] = _BUILT_IN[provider](self._environ, self._embedder)
             else:
                 self._makers[provider] = _installed(provider, name)
         return self._makers[provider]

@@ -14,7 +14,7 @@ from surefoot.core.model import ModelReply, ModelRequest
 from surefoot.core.naming import WireNames
 from surefoot.models import openai_errors as errors
 from surefoot.models.openai_messages import Turn, arguments_text, content_of, proposed, sent_arguments, turns
-from surefoot.models.openai_reply import Deltas, finish_of, item, rows, usage_of
+from surefoot.models.openai_reply import Deltas, finish_of, item, rows, sound, usage_of
 
 __all__ = ["PATH", "PROVIDER", "Answer", "body", "function"]
 
@@ -205,9 +205,9 @@ class Answer:
 
     def _piece(self, piece: Mapping[str, Any]) -> None:
         function = item(piece.get("function"))
-        name, given = function.get("name"), piece.get("id")
+        name, given = function.get("name"), _word(piece.get("id"))
         key = piece.get("index")
-        if key is None:  # without a number, whatever has a name or a new id begins a call
+        if not isinstance(key, int | str | tuple):  # without a number, whatever has a name or a new id begins a call
             key = next(reversed(self._calls), 0)
             key = len(self._calls) if name and key in self._calls else key
         call = self._calls.get(key)
@@ -217,7 +217,7 @@ class Answer:
             call = self._calls.get(key)
         if call is None:
             call = self._calls[key] = _Call()
-        call.id = call.id or (given if isinstance(given, str) else "")
+        call.id = call.id or given
         if name and not call.name:
             call.name = str(name)
             self._deltas.send("call", self._names.from_wire(call.name))
@@ -229,8 +229,10 @@ class Answer:
         calls = tuple(
             [proposed(self._names.from_wire(call.name), "".join(call.pieces), call.id) for call in self._calls.values()]
         )
-        parts: list[Part] = [Reasoning("".join(pieces), opaque=key, provider=PROVIDER) for key, pieces in self._thoughts.items()]
-        text = "".join(self._text) or "".join(self._refusal)
+        parts: list[Part] = [
+            Reasoning(sound("".join(pieces)), opaque=key, provider=PROVIDER) for key, pieces in self._thoughts.items()
+        ]
+        text = sound("".join(self._text) or "".join(self._refusal))
         if text:
             parts.append(Text(text))
         finish = "content_filter" if self._refusal and not calls else finish_of(self._reason, calls)
@@ -241,10 +243,14 @@ class Answer:
             calls,
             usage_of(self._usage),
             finish,
-            self._model,
-            headers.get("x-request-id", "") or self._id,
+            sound(self._model),
+            sound(headers.get("x-request-id", "") or self._id),
             self._deltas.first,
         )
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _status(error: Any) -> int:

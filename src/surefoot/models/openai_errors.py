@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from surefoot.core.errors import ModelError
+from surefoot.models.openai_reply import sound
 
 __all__ = ["cut", "malformed", "refused", "unreachable"]
 
@@ -181,7 +182,7 @@ def _plain(text: str) -> str:
     if "<html" in text[:2000].lower() or "<!doctype" in text[:200].lower():
         title = _TITLE.search(text)
         text = title[1] if title else _TAGS.sub(" ", text)
-    text = _SECRET.sub(r"\1\2…", " ".join(text.split()))
+    text = _SECRET.sub(r"\1\2…", " ".join(sound(text).split()))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 

@@ -11,10 +11,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from surefoot.core import canonical
 from surefoot.core.errors import ModelError
 from surefoot.core.messages import File, Image, Message, Part, Text, ToolCall, ToolResult
 from surefoot.core.model import ModelRequest, ProposedCall
+from surefoot.models.openai_reply import sound
 
 __all__ = ["Turn", "arguments_text", "content_of", "proposed", "sent_arguments", "turns"]
 
@@ -155,9 +155,10 @@ def arguments_text(value: object) -> str:
     """Arguments as text: some servers send an object instead, or nothing."""
     if isinstance(value, str):
         return value if value.strip() else "{}"
-    return "{}" if value is None else canonical.dumps(value)
+    return "{}" if value is None else json.dumps(value, separators=(",", ":"))
 
 
 def proposed(name: object, arguments: object, provider_id: object) -> ProposedCall:
     """A call as a server wrote it, with missing fields empty."""
-    return ProposedCall(str(name or ""), arguments_text(arguments), provider_id if isinstance(provider_id, str) else "")
+    given = provider_id if isinstance(provider_id, str) else ""
+    return ProposedCall(sound(str(name or "")), sound(arguments_text(arguments)), sound(given))

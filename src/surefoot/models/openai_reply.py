@@ -12,7 +12,7 @@ from typing import Any
 from surefoot.core.messages import Usage
 from surefoot.core.model import Delta, Emit, ProposedCall
 
-__all__ = ["Deltas", "finish_of", "item", "rows", "usage_of"]
+__all__ = ["Deltas", "finish_of", "item", "rows", "sound", "usage_of"]
 
 _FINISH = {
     "stop": "stop",
@@ -30,6 +30,8 @@ _FINISH = {
     "safety": "content_filter",
     "": "stop",
 }
+#: More tokens than any answer has.
+_MOST = 1e12
 
 
 class Deltas:
@@ -38,20 +40,25 @@ class Deltas:
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self._began = time.monotonic()
+        self._half = ""
         self.first: float | None = None
 
     def send(self, kind: str, text: str) -> None:
         """Pass on one piece: ``text``, ``reasoning``, or ``call`` with a tool's name."""
+        text = self._half + text
+        self._half = ""
+        if "\ud800" <= text[-1:] <= "\udbff":  # half a character; some servers send the other half next
+            text, self._half = text[:-1], text[-1]
         if not text:
             return
         if self.first is None:
             self.first = time.monotonic() - self._began
-        self._emit(Delta(kind, text))  # type: ignore[arg-type]  # one of the three, by the callers here
+        self._emit(Delta(kind, sound(text)))  # type: ignore[arg-type]  # one of the three, by the callers here
 
 
 def finish_of(reason: Any, calls: Sequence[ProposedCall]) -> str:
     """The finish reason in our words; one nobody knows stays as the provider said it."""
-    word = reason if isinstance(reason, str) else ""
+    word = sound(reason) if isinstance(reason, str) else ""
     finish = _FINISH.get(word.lower(), word)
     # Several servers say "stop" and call tools all the same.
     return "tool_calls" if calls and finish == "stop" else finish
@@ -83,4 +90,15 @@ def rows(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _count(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) and value > 0 else 0
+    return int(value) if isinstance(value, int | float) and 0 < value < _MOST else 0
+
+
+def sound(text: str) -> str:
+    """Text that is valid Unicode: halves of characters that came apart are joined, those without a match replaced."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

@@ -16,7 +16,7 @@ from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
 from surefoot.core.naming import WireNames
 from surefoot.models import openai_errors as errors
 from surefoot.models.openai_messages import Turn, content_of, proposed, sent_arguments, turns
-from surefoot.models.openai_reply import Deltas, finish_of, item, rows, usage_of
+from surefoot.models.openai_reply import Deltas, finish_of, item, rows, sound, usage_of
 from surefoot.models.windows import reasons
 
 __all__ = ["PATH", "PROVIDER", "Answer", "body", "function"]
@@ -225,7 +225,7 @@ class Answer:
         reading = _Reading(self._names)
         for entry in output:
             reading.take(entry)
-        text = "".join(self._text)
+        text = sound("".join(self._text))
         if text and not any(type(part) is Text for part in reading.parts):
             reading.parts.append(Text(text))
         calls = tuple(reading.calls)
@@ -238,8 +238,8 @@ class Answer:
             calls,
             usage_of(final.get("usage")),
             finish,
-            str(final.get("model") or ""),
-            headers.get("x-request-id", "") or str(final.get("id") or ""),
+            sound(str(final.get("model") or "")),
+            sound(headers.get("x-request-id", "") or str(final.get("id") or "")),
             self._deltas.first,
         )
 
@@ -274,7 +274,7 @@ class _Reading:
             return
         if entry.get("phase"):  # newer models want it back with the text
             self.parts.append(Reasoning(opaque=_kept({"phase": entry["phase"]}), provider=PROVIDER))
-        self.parts.append(Text(text))
+        self.parts.append(Text(sound(text)))
 
     def thought(self, entry: Mapping[str, Any]) -> None:
         summary = [str(piece.get("text") or "") for piece in rows(entry.get("summary"))]
@@ -287,7 +287,7 @@ class _Reading:
             if len(summary) > 1 or content:
                 kept["summary"] = summary
             opaque = _kept(kept)
-        text = "\n\n".join(summary or content)
+        text = sound("\n\n".join(summary or content))
         if text or opaque:
             self.parts.append(Reasoning(text, opaque, PROVIDER if opaque else ""))
 

@@ -74,9 +74,11 @@ class Shape:
             return text
 
     def _root(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        seen = 0
-        while "$ref" in schema and seen < 16:
-            schema, seen = self._resolved(schema["$ref"]), seen + 1
+        for _ in range(16):
+            target = self._definitions.get(schema.get("$ref", "").rpartition("/")[2])
+            if not isinstance(target, Mapping):
+                break
+            schema = target
         return schema
 
     def _resolved(self, ref: str) -> Mapping[str, Any]:
