@@ -12,6 +12,7 @@ from surefoot.core.agent import Agent, ToolChoice
 from surefoot.core.errors import ConfigurationError, DuplicateTool, UnknownPrice
 from surefoot.core.ports import Clock, Model, Policy, Store, Tool, Toolset
 from surefoot.core.values import Limits
+from surefoot.embed.minilm import MiniLM
 from surefoot.engine.plan import Plan, Rules
 from surefoot.journal import SqliteStore, live_of, open_store
 from surefoot.journal.owner import new_owner
@@ -34,7 +35,7 @@ class Parts:
         self.policy: Policy = policy or EffectPolicy()
         self.store: Store = _store(store, settings, self.clock) if isinstance(store, str) else store
         self.live = live_of(self.store, self.clock)
-        self.models = Models()
+        self.models = Models(embedder=MiniLM)
         self.owner = new_owner()
 
 

@@ -7,6 +7,7 @@ results are given as they are. ``local:/path/to.gguf`` runs a model of your own,
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -209,7 +210,9 @@ def provider(environ: Mapping[str, str], embedder: Callable[[], Embedder] | None
             raise ConfigurationError("local: needs an embedder: name it on an Agent, or make LocalModel(MiniLM())")
         path = installed(environ=environ)
         if path is None:
-            raise ConfigurationError(missing())
+            raise ConfigurationError(f"{missing()}; or name another model")
+        if importlib.util.find_spec("xllamacpp") is None or importlib.util.find_spec("onnxruntime") is None:
+            raise MissingExtra("the offline demo model", "local")
         return LocalModel(embedder(), path=path)
 
     return make

