@@ -254,11 +254,12 @@ def _ready(state: State, plan: Plan, call: Call, now: int) -> bool:
 def _perform(state: State, plan: Plan, ready: list[Call]) -> Step:
     """Calls whose effects allow it run together; any other runs alone, after them."""
     limit = limit_of(state, plan).tool_calls
-    fresh = sum(1 for call in ready if call.attempt == 0)
+    together = [call for call in ready if plan.tools[call.name].spec.repeatable]
+    calls = tuple(together[: plan.rules.parallel]) if together else (ready[0],)
+    fresh = sum(1 for call in calls if call.attempt == 0)
     if limit is not None and fresh and state.tool_calls + fresh > limit:
         return _over(state, plan, "tool_calls", limit)
-    together = [call for call in ready if plan.tools[call.name].spec.repeatable]
-    return Perform(tuple(together[: plan.rules.parallel]) if together else (ready[0],))
+    return Perform(calls)
 
 
 def _wait(state: State, plan: Plan, calls: list[Call], now: int) -> Step:
