@@ -1,6 +1,7 @@
 """The journal: where a run's events are kept, in memory or in one SQLite file.
 
 `open_store("sqlite:agent.db", clock)` and `open_store("memory:", clock)` choose; both pass one contract suite.
+`live_of` gives what carries deltas beside a store. `check` and `salvage` look after a file that may not open any more.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from surefoot.core.errors import ConfigurationError
 from surefoot.core.ports import Clock, Store
 from surefoot.journal.live import MemoryLive, SqliteLive
 from surefoot.journal.memory import MemoryStore
+from surefoot.journal.salvage import Report, salvage
 from surefoot.journal.sqlite import SqliteStore
+from surefoot.journal.verify import check
 
-__all__ = ["MemoryLive", "MemoryStore", "SqliteLive", "SqliteStore", "live_of", "open_store"]
+__all__ = ["MemoryLive", "MemoryStore", "SqliteLive", "SqliteStore", "live_of", "open_store", "Report", "check", "salvage"]
 
 
 def open_store(url: str, clock: Clock) -> Store:

@@ -30,6 +30,7 @@ __all__ = [
     "name",
     "redactable",
     "said",
+    "tag_of",
 ]
 
 #: The stream of what happens outside runs.
@@ -54,6 +55,7 @@ _OWN = frozenset({ev.RunStarted, ev.RunClaimed, ev.EventRedacted, ev.RunPruned, 
 _WORKER = frozenset(ev.RUN_EVENTS) - _OWN
 _APP = frozenset(ev.APP_EVENTS) - {ev.Unknown}
 _ENDS = frozenset({ev.RunFinished, ev.RunFailed, ev.RunCancelled})
+_END_TAGS = frozenset({"run.finished", "run.failed", "run.cancelled"})
 # Events that can change a status; all others leave a run as it is, and its row untouched.
 _MOVES = _ENDS | {ev.RunSuspended, ev.RunResumed, ev.RunStarted, ev.RunClaimed, ev.Unknown}
 
@@ -173,9 +175,14 @@ def matches(query: Query, row: RunRow) -> bool:
     )
 
 
+def tag_of(event: ev.Event | ev.AppEvent) -> str:
+    """The tag under which an event is stored, also when all that is left of it is `Unknown`."""
+    return event.tag if isinstance(event, ev.Unknown) else ev.tag_of(event)
+
+
 def ends(event: ev.Event | ev.AppEvent) -> bool:
-    """Whether an event ends its run."""
-    return type(event) in _ENDS
+    """Whether an event ends its run, be it redacted."""
+    return tag_of(event) in _END_TAGS
 
 
 def redactable(run: str, status: str, head: int, seq: int) -> None:

@@ -21,7 +21,7 @@ import msgspec
 
 from surefoot.core import codec
 from surefoot.core.errors import JournalCorrupt
-from surefoot.core.events import Record, RunCancelled, RunClaimed, RunFailed, RunFinished, Unknown
+from surefoot.core.events import Record, RunClaimed
 from surefoot.core.ports import Projection
 from surefoot.core.rows import Problem, RunRow
 from surefoot.core.state import ENDED
@@ -162,19 +162,17 @@ def _marks(run: StoredRun, records: Sequence[Record]) -> Iterator[Problem]:
     """Compare what only this store keeps in a run's row."""
     row, claimed, ended, worker = run.row, 0, 0, ""
     for record in records:
-        match record.event:
-            case RunClaimed(worker=worker) | Unknown(tag="run.claimed", body=worker):
-                claimed = record.position
-            case RunFinished() | RunFailed() | RunCancelled() | Unknown(tag="run.finished" | "run.failed" | "run.cancelled"):
-                ended = record.position
-            case _:
-                pass
+        if rules.ends(record.event):
+            ended = record.position
+        elif rules.tag_of(record.event) == "run.claimed":
+            claimed = record.position
+            worker = record.event.worker if isinstance(record.event, RunClaimed) else row.owner
     if run.claimed != claimed:
         yield Problem(row.id, 0, f"the row says that it was last claimed at {run.claimed}, its events say {claimed}")
     if row.status in ENDED and not ended <= run.ended <= records[-1].position:
         yield Problem(row.id, 0, f"the row says that it ended at {run.ended}, its events say {ended}")
     owners = {"", worker} if row.status == "running" else {""}
-    if row.owner not in owners and not worker.startswith("{"):
+    if row.owner not in owners:
         yield Problem(row.id, 0, f"the row says that {row.owner!r} works on it, its events say {worker!r}")
 
 

@@ -52,8 +52,8 @@ async def take(source: AsyncGenerator[T, None], count: int) -> list[T]:
 async def until(fact: Callable[[], bool]) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(SECONDS):
-        while not fact():
-            await asyncio.sleep(0.001)  # noqa: ASYNC110  # wait: any fact can be asked for, so it is polled, with a bound
+        while not fact():  # noqa: ASYNC110  any fact can be asked for, so it is polled
+            await asyncio.sleep(0.001)  # wait: bounded by the timeout around it
 
 
 async def received(source: AsyncGenerator[ev.Record, None], last: str) -> list[ev.Record]:
