@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -11,21 +10,21 @@ from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
-from surefoot.core.errors import ConfigurationError, RunError, RunNotFound, UnknownAgent
+from surefoot.core.errors import ConfigurationError, RunError, RunNotFound, UnknownAgent, UnknownEvent
 from surefoot.core.model import Delta
 from surefoot.core.ports import Clock, Policy, Query, RunRow, Store
 from surefoot.core.request import Request
 from surefoot.core.run import Run, run_of
-from surefoot.core.state import ENDED, State, fold, status_after
-from surefoot.core.tool import ToolContext
+from surefoot.core.state import ENDED, State, fold
 from surefoot.core.values import Limits, Spent
 from surefoot.engine.plan import Plan
 from surefoot.engine.work import Suspended
 from surefoot.engine.worker import Settings as WorkerSettings
 from surefoot.engine.worker import Worker
 from surefoot.runs import desk
-from surefoot.runs.following import merged, soon
-from surefoot.runs.intake import Input, ListOptions, RunOptions, add, inherited, query_of, storable
+from surefoot.runs.following import driven, follow, merged, soon
+from surefoot.runs.intake import Input, ListOptions, RunOptions, add, deadline_of, ended_before, inherited, query_of, storable
+from surefoot.runs.thread import LoopThread
 from surefoot.settings import Settings
 from surefoot.wiring import assemble, check_price, plan_of
 
@@ -67,7 +66,7 @@ class App:
         self._plans: dict[str, Plan] = {}
         self._worker: Worker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._own_loop: asyncio.AbstractEventLoop | None = None
+        self._thread = LoopThread()
         self._opening = asyncio.Lock()
         for agent in agents:
             self._register(agent)
@@ -104,6 +103,10 @@ class App:
             for name in self._agents:
                 self._plan(name)
             parts, settings = self._parts, self._parts.settings
+            if self._worker is not None:  # its loop ended before it was closed
+                self._worker = None
+                await parts.live.close()
+                await parts.store.close()
             await parts.store.open()
             self._loop = loop
             self._worker = Worker(
@@ -111,7 +114,7 @@ class App:
                 WorkerSettings(parts.owner, settings.lease, settings.poll, settings.concurrency, settings.adopt),
                 children=self._child, answer=self._answer,
             )  # fmt: skip
-            self._worker.open(list(self._agents))
+            self._worker.open(self._plans)
 
     async def close(self) -> None:
         """Let runs in work go on for `Settings.grace` seconds, then leave them to another worker, and close the store."""
@@ -124,22 +127,10 @@ class App:
             await self._parts.store.close()
 
     def run_sync(self, awaitable: Awaitable[T]) -> T:
-        """Run anything of this application from a script or a notebook, on the application's own thread and loop."""
-        loop = self._loop or self._own_loop
-        if loop is None:
-            loop = self._own_loop = asyncio.new_event_loop()
-            threading.Thread(target=loop.run_forever, name="surefoot", daemon=True).start()
-        try:
-            here = asyncio.get_running_loop()
-        except RuntimeError:
-            here = None
-        if here is loop:
-            raise RunError("run_sync would wait for itself; inside this event loop, use await")
-
-        async def waited() -> T:
-            return await awaitable
-
-        return asyncio.run_coroutine_threadsafe(waited(), loop).result()
+        """Run anything of this application from a script or a notebook, and wait for it: on the loop the application was
+        opened on, else on a thread of its own. Raises RunError on that loop itself, where waiting would never end.
+        """
+        return self._thread.wait_for(awaitable, self._loop, lambda: self._worker is None)
 
     # ── starting and waiting ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -152,7 +143,8 @@ class App:
     async def run(self, agent: Agent[Any, Any] | str, prompt: Input = "", **options: Unpack[RunOptions]) -> Run[Any]:
         """Start a run and wait until it ends, or waits for a human. The same ``id`` continues the run it named before.
 
-        Raises RunConflict when that run has another agent, session or input; UnknownAgent; ConfigurationError.
+        Raises RunConflict when that run has another agent, session or input; UnknownAgent; ConfigurationError; TypeError for
+        an option that `RunOptions` does not have.
         """
         row = await self._add(agent, prompt, options)
         return await self._wait(row.id, row.agent)
@@ -182,7 +174,7 @@ class App:
             yield item
 
     async def wait(self, run: Run[Out] | str) -> Run[Out]:
-        """Wait until a run ends, or waits for a human."""
+        """Wait until a run ends, or waits for a human. Raises UnknownEvent when only a newer surefoot can go on with it."""
         if isinstance(run, Run):
             return await self._wait(run.id, run.agent)
         row = await self._parts.store.get(await self._id(run))
@@ -193,12 +185,16 @@ class App:
         with worker.changes(run_id) as changed:
             while True:
                 changed.clear()
-                state = await asyncio.shield(worker.kick(run_id, agent))
-                state = state or fold(await self._parts.store.read(run_id))
+                own = await driven(worker.kick(run_id, agent), run_id)
+                state = own or fold(await self._parts.store.read(run_id))
+                if state.unknown_tag:
+                    raise UnknownEvent(state.unknown_tag, run_id)
                 if state.status in ENDED:
                     return await self._seen(state)
                 if state.status == "waiting" and (await self._parts.store.get(run_id)).status == "waiting":
                     seen = await self._seen(state)
+                    if own is None and await self._asked(seen.waiting):
+                        continue
                     if seen.waiting:
                         return seen
                 await soon(changed, self._parts.settings.poll)
@@ -213,21 +209,33 @@ class App:
         await self.open()
         return [await self.get(row.id) for row in await self._parts.store.find(query_of(query))]
 
-    async def resume(self, run: Run[Out] | str, *, by: str = "", limits: Limits | None = None) -> Run[Out]:
-        """Go on with a failed run from where it stood, or work on one that is ready; then as `wait`."""
-        worker = await self._working()
-        state = await desk.resumed(self._parts.store, await self._id(run), by, limits)
-        if state.status not in ENDED:
-            self._plan_of(state.agent)
-            worker.take(state.id, state.agent)
-        return await self.wait(state.id)
+    async def resume(
+        self,
+        run: Run[Out] | str,
+        *,
+        by: str = "",
+        limits: Limits | None = None,
+        deadline: datetime | timedelta | float | None = None,
+    ) -> Run[Out]:
+        """Go on with a failed run from where it stood, or work on one that is ready; then as `wait`.
+
+        ``limits`` and ``deadline`` take the place of those it had. Raises RunError for a cancelled run, UnknownAgent.
+        """
+        row = await self._parts.store.get(await self._id(run))
+        check_price(self._plan_of(row.agent), limits)
+        until = deadline_of(self._parts.clock, deadline)
+        await desk.resumed(self._parts.store, row.id, ev.RunResumed(by, limits, until))
+        return await self.wait(row.id)
 
     # ── talking to a run ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def send(self, run: Run[Any] | str, message: Input, *, by: str = "") -> None:
         """Say something to a run that has not ended; its model reads it before its next step."""
         run_id = await self._id(run)
-        state = await desk.say(self._parts.store, run_id, await storable(self._parts.store, message), by)
+        parts = await storable(self._parts.store, message)
+        if not parts:
+            raise ConfigurationError("there is nothing to say: give the message some text, an Image or a File")
+        state = await desk.say(self._parts.store, run_id, parts, by)
         await self._take(state)
 
     async def cancel(self, run: Run[Out] | str, *, by: str = "", reason: str = "") -> Run[Out]:
@@ -284,27 +292,15 @@ class App:
         """A run's events as they happen, whoever works on it, until it ends, or (``until="wait"``) waits for a human."""
         await self.open()
         run_id = await self._id(run)
-        status = "new"
-        records = self._parts.store.follow(run_id)
-        try:
-            async for record in records:
-                status = status_after(status, record.event)
-                if record.seq > after:
-                    yield record
-                if status in ENDED or (until == "wait" and status == "waiting" and await self._rests(run_id, record.seq)):
-                    return
-        finally:
-            await records.aclose()
+        async for record in follow(self._parts.store, run_id, after, until):
+            yield record
 
     async def prune(
         self, older_than: timedelta | datetime, *, status: Sequence[str] = ("done", "failed", "cancelled")
     ) -> Sequence[str]:
         """Delete runs that ended before a time, for good; their ids."""
         await self.open()
-        now = self._parts.clock.now()
-        before = (
-            int(older_than.timestamp() * 1e6) if isinstance(older_than, datetime) else now - int(older_than.total_seconds() * 1e6)
-        )
+        before = ended_before(self._parts.clock, older_than)
         return await self._parts.store.prune(before=before, status=status)
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -313,12 +309,10 @@ class App:
         self, agent: Agent[Any, Any] | str, prompt: Input, options: RunOptions, parent: ev.RunStarted | None = None
     ) -> RunRow:
         await self.open()
+        name = agent if isinstance(agent, str) else agent.name
         if not isinstance(agent, str):
             self._register(agent)
-        name = agent if isinstance(agent, str) else agent.name
-        plan = self._plan_of(name)
-        limits = options.get("limits")
-        check_price(plan, limits)
+        check_price(self._plan_of(name), options.get("limits"))
         return await add(self._parts.store, self._parts.clock, name, prompt, options, parent)
 
     def _register(self, agent: Agent[Any, Any]) -> None:
@@ -369,28 +363,32 @@ class App:
         waiting = () if state.status in ENDED and not state.requests else await desk.questions(self._parts.store, state)
         return run_of(state, plan.output if plan else None, waiting)
 
-    async def _rests(self, run: str, seq: int) -> bool:
-        """Whether a run waits, at this event, for a human."""
-        state = fold(await self._parts.store.read(run))
-        return state.seq == seq and bool(await desk.questions(self._parts.store, state))
-
     async def _answer(self, state: State) -> bool:
         """Ask the `approve` callback what a run that begins to wait wants to know."""
-        return self._approve is not None and await desk.put_to(self._parts.store, state, self._approve)
+        return await self._asked(tuple(state.requests.values()))
+
+    async def _asked(self, requests: Sequence[Request]) -> bool:
+        return self._approve is not None and await desk.put_to(self._parts.store, requests, self._approve)
 
     async def _child(
         self,
-        context: ToolContext[Any],
-        agent: Any,
-        prompt: Any,
+        parent: ev.RunStarted,
+        agent: Any,  # noqa: ANN401  an Agent or its name
+        prompt: Any,  # noqa: ANN401  its input
         options: dict[str, Any],
         spend: Callable[[Spent], None],
     ) -> Run[Any]:
         """Run a child for a tool; when it waits, the tool's body stops and is run again once the child has ended."""
         store, worker = self._parts.store, await self._working()
-        row = await self._add(agent, prompt, *inherited(context, options))
+        if not isinstance(agent, str):
+            self._register(agent)
+        own = self._plan_of(agent if isinstance(agent, str) else agent.name).limits
+        row = await self._add(agent, prompt, *inherited(parent, options, own))
+        cancelled = fold(await store.read(parent.parent)).cancel
+        if cancelled is not None:  # before the child was there to be found
+            await desk.cancel(store, row.id, cancelled.by, "its parent was cancelled")
         while True:
-            state = await asyncio.shield(worker.kick(row.id, row.agent, child=True))
+            state = await driven(worker.kick(row.id, row.agent, child=True), row.id)
             state = state or fold(await store.read(row.id))
             if state.status in ENDED:
                 spend(state.spent)

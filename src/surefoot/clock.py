@@ -13,6 +13,9 @@ __all__ = ["SystemClock"]
 class SystemClock:
     """The `Clock` of a running application."""
 
+    def __init__(self) -> None:
+        self._last = 0
+
     def now(self) -> int:
         """Unix microseconds."""
         return time.time_ns() // 1000
@@ -30,6 +33,8 @@ class SystemClock:
         value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
         value = value & ~(0xF << 76) | 0x7 << 76
         value = value & ~(0x3 << 62) | 0x2 << 62
+        # Section 6.2: one that would not sort after the last is the last plus one, so that runs keep their order.
+        self._last = value = max(value, self._last + 1)
         return f"{value:032x}"
 
     def jitter(self) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
 from surefoot.core import canonical
+from surefoot.core.events import RunStarted
 from surefoot.core.messages import Usage
 from surefoot.core.ports import Output
 from surefoot.core.request import Request
@@ -26,7 +28,8 @@ class Run(Generic[Out]):
     Attributes:
         id: the run's id in the journal.
         status: ready, running, waiting, done, failed or cancelled.
-        output: the final answer, of the agent's output type; None until the status is done.
+        output: the final answer, of the agent's output type; None until the status is done. Where that type is not
+            known, or the stored answer does not fit it any more, the answer's plain JSON.
         waiting: open questions, its children's included; settle them with `App.decide` and `App.settle`.
         steps: model calls so far, its children's included.
         usage: tokens so far.
@@ -66,8 +69,7 @@ class Run(Generic[Out]):
 
 def run_of(state: State, output: Output | None = None, waiting: tuple[Request, ...] | None = None) -> Run[Any]:
     """The picture of a state; ``output`` reads the answer back into its type, ``waiting`` adds children's questions."""
-    started, spent = state.started, state.spent
-    assert started is not None  # every stored run has started
+    started, spent = state.started or RunStarted(state.agent), state.spent  # the first event may be redacted
     return Run(
         id=state.id,
         agent=state.agent,
@@ -97,5 +99,6 @@ def _output(state: State, output: Output | None) -> Any:  # noqa: ANN401  the ag
     if finished is None:
         return None
     if output is not None and finished.structured == (output.schema is not None):
-        return output.load(finished.output)
+        with suppress(Exception):  # a type that changed, or a validator that breaks, must not hide the run
+            return output.load(finished.output)
     return canonical.loads(finished.output) if finished.structured else finished.output

@@ -177,6 +177,11 @@ def _message_received(state: State, event: ev.MessageReceived, record: ev.Record
     state.barren_claims = 0
 
 
+def _warned(state: State, event: ev.RunWarned, record: ev.Record) -> None:
+    # A worker that leaves a run to a newer one has not failed at it.
+    state.barren_claims -= event.kind == "newer_event"
+
+
 def _memory_recalled(state: State, event: ev.MemoryRecalled, record: ev.Record) -> None:
     if event.text:
         state.messages.insert(max(0, len(state.messages) - 1), Message("user", (Text(event.text),)))
@@ -347,6 +352,7 @@ def _tool_failed(state: State, event: ev.ToolFailed, record: ev.Record) -> None:
 
 
 def _unknown(state: State, event: ev.Unknown, record: ev.Record) -> None:
+    state.id = state.id or record.stream
     if not event.body.startswith('{"$redacted"'):
         state.unknown_tag = state.unknown_tag or event.tag
 
@@ -368,6 +374,7 @@ _APPLY: dict[type, _Handler] = {
     ev.RunFinished: _run_finished,
     ev.RunFailed: _run_failed,
     ev.RunCancelled: _run_cancelled,
+    ev.RunWarned: _warned,
     ev.MessageReceived: _message_received,
     ev.MemoryRecalled: _memory_recalled,
     ev.ContextCompacted: _context_compacted,

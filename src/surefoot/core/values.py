@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,6 +20,18 @@ class Limits(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     tokens: int | None = None
     cost: float | None = None
     seconds: float | None = None
+
+    def over(self, default: Limits) -> Limits:
+        """These limits, with what they leave open taken from ``default``."""
+        return self._with(default, lambda mine, other: mine)
+
+    def within(self, outer: Limits) -> Limits:
+        """Limits that keep to both."""
+        return self._with(outer, min)
+
+    def _with(self, other: Limits, choose: Callable[[Any, Any], Any]) -> Limits:
+        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+        return Limits(*[a if b is None else b if a is None else choose(a, b) for a, b in pairs])
 
 
 class Spent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

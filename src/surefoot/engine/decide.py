@@ -113,17 +113,7 @@ def decide(state: State, plan: Plan, now: int) -> Step:
 
 def limit_of(state: State, plan: Plan) -> Limits:
     """The run's own limits, where it has any, over the agent's."""
-    own = state.limits
-    if own is None:
-        return plan.limits
-    mine = plan.limits
-    return Limits(
-        mine.steps if own.steps is None else own.steps,
-        mine.tool_calls if own.tool_calls is None else own.tool_calls,
-        mine.tokens if own.tokens is None else own.tokens,
-        mine.cost if own.cost is None else own.cost,
-        mine.seconds if own.seconds is None else own.seconds,
-    )
+    return plan.limits if state.limits is None else state.limits.over(plan.limits)
 
 
 def _cancel(state: State, plan: Plan, cancel: ev.RunCancelRequested) -> Step:

@@ -11,7 +11,7 @@ import msgspec
 
 from surefoot.core import events as ev
 from surefoot.core.tool import ToolContext
-from surefoot.core.values import Limits, Spent
+from surefoot.core.values import Spent
 
 if TYPE_CHECKING:
     from surefoot.engine.work import Work
@@ -49,8 +49,18 @@ class Link:
             raise RuntimeError("this worker cannot start runs")
         named = {"id": f"{context.idempotency_key}/{self._children}", **options}
         self._children += 1
-        named["limits"] = _within(named.get("limits"), self._work.remaining())
-        return await self._work.children(context, agent, prompt, named, self._spend)
+        # Not the attempt's deadline: a child that waits for a human outlives the body that started it.
+        parent = ev.RunStarted(
+            context.agent,
+            user=context.user,
+            tenant=context.tenant,
+            parent=context.run_id,
+            parent_call=context.call_id,
+            trace_id=context.trace_id,
+            limits=self._work.remaining(),
+            deadline=self._work.state.deadline,
+        )
+        return await self._work.children(parent, agent, prompt, named, self._spend)
 
     async def done(self) -> None:
         """Wait until all that was reported is written; what an abandoned thread says from now on is dropped."""
@@ -80,11 +90,3 @@ class Link:
             events, self._events = self._events, []
             await self._work.ledger.outcome(*events)
         self._task = None
-
-
-def _within(own: Limits | None, outer: Limits | None) -> Limits | None:
-    """Limits that keep to both."""
-    if own is None or outer is None:
-        return own or outer
-    pairs = zip(msgspec.structs.astuple(own), msgspec.structs.astuple(outer), strict=True)
-    return Limits(*[a if b is None else b if a is None else min(a, b) for a, b in pairs])

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from surefoot.core.events import RunStarted
 from surefoot.core.messages import Message
 from surefoot.core.model import Delta
 from surefoot.core.ports import Blobs, Clock, Live
@@ -33,8 +34,8 @@ class Suspended(BaseException):
         super().__init__(f"waits for {', '.join(runs)}")
 
 
-#: Runs a child: (context of the calling tool, agent, prompt, options, what to add its spending to) → the ended run.
-Children = Callable[[ToolContext[Any], Any, Any, dict[str, Any], Callable[[Spent], None]], Awaitable[Any]]
+#: Runs a child: (what it takes from its parent, agent, prompt, options, what to add its spending to) → the ended run.
+Children = Callable[[RunStarted, Any, Any, dict[str, Any], Callable[[Spent], None]], Awaitable[Any]]
 
 
 @dataclass(slots=True)

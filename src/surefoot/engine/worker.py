@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 from surefoot.core import events as ev
 from surefoot.core.errors import Fenced, HeadMoved, JournalError, RunNotFound
-from surefoot.core.messages import Message
 from surefoot.core.ports import Claim, Clock, Live, Query, Store
-from surefoot.core.session import conversation
 from surefoot.core.state import ENDED, State, fold
-from surefoot.core.values import Failure
-from surefoot.engine.context import estimate
 from surefoot.engine.drive import drive
 from surefoot.engine.ledger import Ledger
-from surefoot.engine.outcomes import text_of_error
 from surefoot.engine.plan import Plan
+from surefoot.engine.prepare import Resources, prepare
 from surefoot.engine.work import Children, Work
 
 __all__ = ["Settings", "Worker"]
@@ -62,6 +56,8 @@ class Worker:
         self._plan, self._settings = plan, settings
         self._children, self._answer = children, answer
         self._tasks: dict[str, asyncio.Task[State | None]] = {}
+        self._all: set[asyncio.Task[State | None]] = set()
+        self._queued: set[str] = set()
         self._works: dict[str, Work] = {}
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._agent_slots: dict[str, asyncio.Semaphore] = {}
@@ -73,11 +69,13 @@ class Worker:
         self._stop_listening: Callable[[], None] | None = None
         self._closing = False
 
-    def open(self, agents: Sequence[str]) -> None:
-        """Begin to listen, renew leases, and, when the settings say so, take up due runs of these agents."""
+    def open(self, agents: Collection[str]) -> None:
+        """Begin to listen, renew leases, and, when the settings say so, take up due runs of these agents; whatever is
+        added to ``agents`` later counts too.
+        """
         self._stop_listening = self._store.on_commit(self._committed)
         self._loops = [asyncio.create_task(self._renew())]
-        if self._settings.adopt and agents:
+        if self._settings.adopt:
             self._loops.append(asyncio.create_task(self._adopt(agents)))
 
     async def close(self, grace: float = 10.0) -> None:
@@ -87,7 +85,7 @@ class Worker:
             self._stop_listening()
         for loop in self._loops:
             loop.cancel()
-        tasks = list(self._tasks.values())
+        tasks = list(self._all)
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
         for task in tasks:
@@ -97,13 +95,14 @@ class Worker:
     def kick(self, run: str, agent: str, *, child: bool = False) -> asyncio.Task[State | None]:
         """Work on a run now, if it is to be had; the task gives its state when it ended or waits, None when it was not.
 
-        A ``child`` takes no slot of its own: it runs in its parent's, which waits for it.
+        A ``child`` takes no slot of its own: it runs in its parent's, which waits for it, and does not queue.
         """
         task = self._tasks.get(run)
-        if task is None:
+        if task is None or (child and run in self._queued):
             work = self._work(run, agent) if child else self._slotted(run, agent)
             task = asyncio.create_task(work, name=f"surefoot run {run}")
             self._tasks[run] = task
+            self._all.add(task)
             task.add_done_callback(lambda done: self._finished(run, done))
         return task
 
@@ -125,7 +124,9 @@ class Worker:
                 del self._waiters[run]
 
     def _finished(self, run: str, task: asyncio.Task[State | None]) -> None:
-        self._tasks.pop(run, None)
+        self._all.discard(task)
+        if self._tasks.get(run) is task:
+            del self._tasks[run]
         self._stirred.set()
         if not task.cancelled() and task.exception() is not None:
             _log.error("run %s was let go: %s", run, task.exception())
@@ -147,12 +148,18 @@ class Worker:
 
     async def _slotted(self, run: str, agent: str) -> State | None:
         """`_work`, once there is room for it."""
-        async with self._slots, self._agent_slot(agent):
-            return await self._work(run, agent)
+        self._queued.add(run)
+        try:
+            # The agent's own cap first: whoever waits for that must not keep other agents' runs waiting.
+            async with self._agent_slot(agent), self._slots:
+                self._queued.discard(run)
+                return await self._work(run, agent)
+        finally:
+            self._queued.discard(run)
 
     async def _goes_on(self, state: State) -> bool:
         """Whether a run that has just begun to wait is ready again."""
-        if self._answer is not None and state.requests and await self._answer(state):
+        if self._answer is not None and state.requests and await self._answered(state, self._answer):
             return True
         children = [name.removeprefix("run:") for name in state.waiting_for if name.startswith("run:")]
         for child in children:
@@ -163,6 +170,16 @@ class Worker:
             if row is None or row.status in ENDED:
                 return await self._wake(state)
         return False
+
+    async def _answered(self, state: State, answer: Callable[[State], Awaitable[bool]]) -> bool:
+        try:
+            return await answer(state)
+        except Exception:
+            if state.started is None or not state.started.parent:
+                raise
+            # Raised into the tool that started the run, it would pass for the tool's own failure.
+            _log.exception("nobody could be asked about run %s; its questions stay open", state.id)
+            return False
 
     async def _wake(self, state: State) -> bool:
         """A child ended before its parent began to wait for it."""
@@ -181,20 +198,16 @@ class Worker:
     async def _drive(self, claim: Claim, plan: Plan) -> State | None:
         ledger = Ledger(self._store, claim, self._clock)
         if ledger.state.unknown_tag:
-            _log.warning(
-                "run %s holds an event %r of a newer surefoot; left to a newer worker",
-                claim.run,
-                ledger.state.unknown_tag,
-            )
-            self._left.add(claim.run)
-            await self._store.release(claim.run, claim.epoch)
+            await self._leave(ledger)
             return None
         work = Work(ledger, plan, self._clock, self._live, self._store, self._unsettled, self._children, self._rooms)
         self._works[claim.run] = work
         try:
-            async with AsyncExitStack() as stack:
-                if await self._prepare(work, stack):
+            async with Resources(claim.run) as stack:
+                if work.state.cancel is not None or await prepare(work, stack, self._store):
                     await drive(work)
+            if work.state.unknown_tag:
+                await self._leave(ledger)
         except Fenced as fenced:
             _log.warning("%s", fenced)
             return None
@@ -205,58 +218,20 @@ class Worker:
                 await self._let_go(claim)
         return work.state
 
+    async def _leave(self, ledger: Ledger) -> None:
+        """Leave a run to a newer worker, and say so."""
+        tag, run = ledger.state.unknown_tag, ledger.run
+        said = f"the run holds an event {tag!r} of a newer surefoot; left to a newer worker"
+        _log.warning("run %s: %s", run, said)
+        self._left.add(run)
+        await ledger.outcome(ev.RunWarned("newer_event", said, {"tag": tag}))
+        await self._store.release(run, ledger.epoch)
+
     async def _let_go(self, claim: Claim) -> None:
         try:
             await self._store.release(claim.run, claim.epoch)
         except JournalError as error:
             _log.warning("run %s keeps its lease until it runs out: %s", claim.run, error)
-
-    async def _prepare(self, work: Work, stack: AsyncExitStack) -> bool:
-        """Enter what the agent's tools need, read the session, render the instructions; False when that failed."""
-        plan = work.plan
-        try:
-            for toolset in plan.toolsets:
-                await toolset.open()
-                stack.push_async_callback(toolset.close)
-            if plan.deps is not None:
-                work.deps = await _enter(stack, plan.deps())
-            text = plan.instructions
-            work.instructions = text if isinstance(text, str) else text(work.context())
-        except Exception as error:  # noqa: BLE001  the user's own code
-            failure = Failure(
-                "setup_failed",
-                text_of_error(error),
-                "mend the agent's deps, toolsets or instructions, then `surefoot resume`",
-            )
-            await work.ledger.outcome(ev.RunFailed(failure, work.state.text, work.state.spent), barrier=True)
-            return False
-        if work.state.started is not None and work.state.started.session:
-            work.history = await self._history(work)
-            work.history_tokens = sum(map(estimate, work.history))
-        if work.instructions:
-            work.instructions_digest = await self._store.save(work.instructions.encode())
-        if plan.specs:
-            work.tools_digest = await self._store.save(plan.tools_text.encode())
-        return True
-
-    async def _history(self, work: Work) -> list[Message]:
-        """The session's conversation up to this run's head, newest runs first until the budget is full."""
-        started, head = work.state.started, work.state.session_head
-        assert started is not None  # a claimed run has started
-        budget = work.plan.context_budget or work.plan.model.context_window
-        states: list[State] = []
-        before, tokens = work.state.id, 0
-        while tokens < budget:
-            query = Query(session=started.session, user=started.user, tenant=started.tenant, before=before, limit=20)
-            rows = await self._store.find(query)
-            for row in rows:
-                records = [record for record in await self._store.read(row.id) if record.position <= head]
-                states.append(fold(records))
-                tokens += sum(map(estimate, states[-1].messages))
-            if len(rows) < query.limit:
-                break
-            before = rows[-1].id
-        return conversation(reversed(states))
 
     async def _unsettled(self, state: State) -> set[str]:
         """Digests of calls in the run and its session of which nobody knows whether they happened."""
@@ -300,15 +275,15 @@ class Worker:
                 except JournalError as error:
                     _log.warning("leases could not be renewed: %s", error)
 
-    async def _adopt(self, agents: Sequence[str]) -> None:
+    async def _adopt(self, agents: Collection[str]) -> None:
         """Take up what is due, now and whenever something stirs."""
         while True:
             self._stirred.clear()
             pause = self._settings.poll
             try:
-                runs, at = await self._store.due(agents)
+                runs, at = await self._store.due(tuple(agents))
                 for run in runs:
-                    if run not in self._tasks:
+                    if run not in self._tasks and run not in self._left:
                         self.take(run, (await self._store.get(run)).agent)
                 if at:
                     pause = min(pause, max(0.0, (at - self._clock.now()) / 1e6))
@@ -325,14 +300,3 @@ def _seen(task: asyncio.Task[State | None]) -> None:
     """Mark a task's exception as seen; `_finished` has logged it."""
     if not task.cancelled():
         task.exception()
-
-
-async def _enter(stack: AsyncExitStack, made: Any) -> Any:  # noqa: ANN401  whatever the user's factory makes
-    """The value of a dependency factory: entered when it is a context manager, awaited when it is awaitable."""
-    if inspect.isawaitable(made):
-        made = await made
-    if isinstance(made, AbstractAsyncContextManager):
-        return await stack.enter_async_context(made)
-    if isinstance(made, AbstractContextManager):
-        return stack.enter_context(made)
-    return made

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 
 from surefoot.core import events as ev
 from surefoot.core.errors import AlreadyDecided, HeadMoved, RequestNotFound, RunError, RunNotFound
@@ -12,12 +13,11 @@ from surefoot.core.messages import File, Image, Text
 from surefoot.core.ports import Query, Store
 from surefoot.core.request import Request
 from surefoot.core.state import ENDED, State, fold
-from surefoot.core.values import Limits
 
 #: Says yes, no, or nothing (None: leave the question open) to a request.
 Approve = Callable[[Request], bool | Awaitable[bool | None] | None]
 
-__all__ = ["Approve", "cancel", "outside", "questions", "resumed", "say", "settle"]
+__all__ = ["Approve", "cancel", "outside", "put_to", "questions", "resumed", "say", "settle"]
 
 
 async def outside(store: Store, run: str, make: Callable[[State], ev.Event | None]) -> State:
@@ -59,15 +59,15 @@ async def cancel(store: Store, run: str, by: str, reason: str) -> list[State]:
     return states
 
 
-async def resumed(store: Store, run: str, by: str, limits: Limits | None) -> State:
+async def resumed(store: Store, run: str, again: ev.RunResumed) -> State:
     """Make a failed run ready again."""
 
-    def again(state: State) -> ev.Event | None:
+    def resume(state: State) -> ev.Event | None:
         if state.status == "cancelled":
             raise RunError(f"run {run} was cancelled; start a new run in its session instead")
-        return ev.RunResumed(by, limits) if state.status == "failed" else None
+        return again if state.status == "failed" else None
 
-    return await outside(store, run, again)
+    return await outside(store, run, resume)
 
 
 async def settle(store: Store, request: str, decision: str, by: str, reason: str, result: str | None = None) -> State:
@@ -82,6 +82,8 @@ async def settle(store: Store, request: str, decision: str, by: str, reason: str
         if asked is None or (state.status in ENDED and asked.kind != "outcome"):
             raise _no_question(state, request)
         word = _word(asked, decision)
+        if word == "retry" and state.status in ("cancelled", "done"):
+            raise RunError(f"run {state.id} has ended, so nothing runs again; settle {request} as done or give_up")
         return ev.ApprovalDecided(
             request, word, by, reason=reason, result=result if word == "done" else None, digest=asked.digest
         )
@@ -92,13 +94,14 @@ async def settle(store: Store, request: str, decision: str, by: str, reason: str
         raise RequestNotFound(request) from None
 
 
-async def put_to(store: Store, state: State, approve: Approve) -> bool:
-    """Put a run's questions to a callback; whether it settled any.
+async def put_to(store: Store, requests: Iterable[Request], approve: Approve) -> bool:
+    """Put questions to a callback; whether it settled any.
 
-    Unknown outcomes are not put to it, for a machine must not repeat such a call. What the callback raises is raised.
+    Unknown outcomes are not put to it, for a machine must not repeat such a call. What the callback raises is raised;
+    anything but True, False and None raises TypeError, so that nobody's "n" is taken for a yes.
     """
     settled = False
-    for request in state.requests.values():
+    for request in requests:
         if request.kind != "call":
             continue
         said = approve(request)
@@ -106,6 +109,8 @@ async def put_to(store: Store, state: State, approve: Approve) -> bool:
             said = await said
         if said is None:
             continue
+        if not isinstance(said, bool):
+            raise TypeError(f"approve must return True, False or None, not {said!r:.100}")
         with suppress(AlreadyDecided):  # somebody else was faster
             await settle(store, request.id, "approve" if said else "deny", "approve callback", "")
         settled = True
@@ -116,18 +121,12 @@ async def questions(store: Store, state: State, path: tuple[str, ...] = ()) -> t
     """The open questions of a run and of the children it waits for, each with the path of runs that leads to it."""
     path = (*path, state.id)
     open_kinds = ("outcome",) if state.status in ENDED else ("call", "outcome")
-    own = [_with_path(request, path) for request in state.requests.values() if request.kind in open_kinds]
-    for call in state.calls.values():
-        for child in call.waits_on:
-            own += await questions(store, fold(await store.read(child)), path)
+    own = [replace(request, path=path) for request in state.requests.values() if request.kind in open_kinds]
+    if any(call.waits_on for call in state.calls.values()):
+        # A body may have started several at once, and stopped at the first that waits.
+        for child in reversed(await store.find(Query(parent=state.id, status=("waiting",), limit=1_000))):
+            own += await questions(store, fold(await store.read(child.id)), path)
     return tuple(own)
-
-
-def _with_path(request: Request, path: tuple[str, ...]) -> Request:
-    return Request(
-        request.id, request.run, request.call, request.kind, request.tool, request.arguments, request.digest, request.reason,
-        request.effect, request.asked_at, request.expires_at, request.verdict, path,
-    )  # fmt: skip
 
 
 def _word(asked: Request, decision: str) -> str:

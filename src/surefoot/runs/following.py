@@ -4,12 +4,49 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import Any, Literal
 
 from surefoot.core import events as ev
+from surefoot.core.errors import RunError
 from surefoot.core.model import Delta
+from surefoot.core.ports import Store
+from surefoot.core.state import ENDED, State, fold, status_after
+from surefoot.engine.bodies import is_cancelled
+from surefoot.runs.desk import questions
 
-__all__ = ["merged", "soon"]
+__all__ = ["driven", "follow", "merged", "soon"]
+
+
+async def follow(store: Store, run: str, after: int = 0, until: Literal["wait", "end"] = "wait") -> AsyncGenerator[ev.Record]:
+    """A run's records with a sequence number above ``after`` as they come, until it ends, or waits for a human."""
+    status = "new"
+    records = store.follow(run)
+    try:
+        async for record in records:
+            status = status_after(status, record.event)
+            if record.seq > after:
+                yield record
+            rests = status in ENDED or (until == "wait" and status == "waiting")
+            if rests and await _stands_at(store, run, record.seq):
+                return
+    finally:
+        await records.aclose()
+
+
+async def _stands_at(store: Store, run: str, seq: int) -> bool:
+    """Whether a run stands at this event, ended or waiting for a human; it may long have gone on."""
+    state = fold(await store.read(run))
+    return state.seq == seq and (state.status in ENDED or bool(await questions(store, state)))
+
+
+async def driven(task: asyncio.Task[State | None], run: str) -> State | None:
+    """What a worker's task came to; leaving off waiting for it does not stop it. Raises RunError when it was let go."""
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if task.cancelled() and not is_cancelled():
+            raise RunError(f"this App was closed while run {run} was in work; whoever opens it next goes on") from None
+        raise
 
 
 async def merged(

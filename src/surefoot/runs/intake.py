@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -15,12 +16,13 @@ from surefoot.core import events as ev
 from surefoot.core.errors import ConfigurationError, RunConflict
 from surefoot.core.messages import File, Image, Message, Part, Text
 from surefoot.core.ports import Blobs, Clock, Query, RunRow, Store
-from surefoot.core.tool import ToolContext
 from surefoot.core.values import Limits
 
-__all__ = ["Input", "ListOptions", "RunOptions", "add", "inherited", "query_of", "storable"]
+__all__ = ["Input", "ListOptions", "RunOptions", "add", "deadline_of", "ended_before", "inherited", "query_of", "storable"]
 
 _Part = Text | Image | File
+# Neither id may be all zeros.
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-|$)")
 #: What a run is asked: text, one part, or several parts.
 Input = str | _Part | Sequence[str | _Part]
 
@@ -68,7 +70,8 @@ async def add(
 ) -> RunRow:
     """Create the run that ``options`` describe, or find the one its id names.
 
-    ``parent`` holds what a child takes from its parent: parent, parent_call, trace, limits, deadline. Raises RunConflict
+    ``parent`` holds what a child takes from its parent: parent, parent_call, trace, limits, deadline. Raises TypeError for
+    an option that there is not, RunConflict
     when the id names a run with another agent, session or input, ConfigurationError for what cannot be stored.
     """
     started = await _first_event(store, clock, agent, prompt, options)
@@ -91,19 +94,12 @@ async def add(
     return row
 
 
-def inherited(context: ToolContext[Any], options: dict[str, Any]) -> tuple[RunOptions, ev.RunStarted]:
-    """What a tool that starts a run says of it, and what the child takes from its parent."""
-    parent = ev.RunStarted(
-        "",
-        parent=context.run_id,
-        parent_call=context.call_id,
-        trace_id=context.trace_id,
-        limits=options.pop("limits", None),
-        deadline=int((context.deadline or 0) * 1e6),
-    )
-    mine = RunOptions(user=context.user, tenant=context.tenant)
+def inherited(parent: ev.RunStarted, options: dict[str, Any], own: Limits) -> tuple[RunOptions, ev.RunStarted]:
+    """What a tool that starts a run says of it, and what the child takes from its parent; ``own`` are its agent's limits."""
+    mine = RunOptions(user=parent.user, tenant=parent.tenant)
     mine.update(cast("RunOptions", options))
-    return mine, parent
+    limits = mine.get("limits", Limits()).over(own).within(parent.limits or Limits())
+    return mine, msgspec.structs.replace(parent, limits=limits)
 
 
 def query_of(options: ListOptions) -> Query:
@@ -111,7 +107,7 @@ def query_of(options: ListOptions) -> Query:
     query = {**options}
     status = options.get("status", ())
     query["status"] = (status,) if isinstance(status, str) else tuple(status)
-    query["tags"] = tuple(options.get("tags", ()))
+    query["tags"] = _tags(options.get("tags", ()))
     return Query(**cast("dict[str, Any]", query))
 
 
@@ -124,7 +120,11 @@ async def storable(blobs: Blobs, prompt: Input) -> tuple[_Part, ...]:
             result.append(Text(canonical.sound(part)))
         elif isinstance(part, (Image, File)) and part.data:
             result.append(msgspec.structs.replace(part, data=b"", blob=await blobs.save(part.data)))
-        elif isinstance(part, (Text, Image, File)):
+        elif isinstance(part, Text):
+            result.append(Text(canonical.sound(part.text)))
+        elif isinstance(part, (Image, File)):
+            if not (part.url or part.blob):
+                raise ConfigurationError(f"{part!r} holds nothing: give it data, a url or a blob's digest")
             result.append(part)
         else:
             raise ConfigurationError(f"{part!r} is not an input: give text, Text, Image or File")
@@ -132,6 +132,9 @@ async def storable(blobs: Blobs, prompt: Input) -> tuple[_Part, ...]:
 
 
 async def _first_event(store: Store, clock: Clock, agent: str, prompt: Input, options: RunOptions) -> ev.RunStarted:
+    unknown = sorted(set(options) - RunOptions.__annotations__.keys())
+    if unknown:
+        raise TypeError(f"a run has no option {unknown[0]!r}; it has {', '.join(sorted(RunOptions.__annotations__))}")
     history = tuple([await _stored_message(store, message) for message in options.get("history", ())])
     parts = await storable(store, prompt)
     if not parts and not history:
@@ -145,11 +148,11 @@ async def _first_event(store: Store, clock: Clock, agent: str, prompt: Input, op
         tenant=options.get("tenant", ""),
         key=options.get("id", ""),
         context=_json(dict(options.get("context", {}))),
-        tags=tuple(options.get("tags", ())),
+        tags=_tags(options.get("tags", ())),
         trace_id=trace,
         parent_span=span,
         limits=options.get("limits"),
-        deadline=_deadline(clock, options.get("deadline")),
+        deadline=deadline_of(clock, options.get("deadline")),
         history=history,
     )
 
@@ -163,16 +166,26 @@ async def _stored_message(blobs: Blobs, message: Message) -> Message:
 
 def _trace(traceparent: str) -> tuple[str, str]:
     """Trace id and parent span of a ``traceparent`` header (W3C Trace Context, section 3.2); a new trace without one."""
-    pieces = traceparent.split("-")
-    if len(pieces) >= 4 and len(pieces[1]) == 32 and len(pieces[2]) == 16 and set(pieces[1]) != {"0"}:
-        return pieces[1], pieces[2]
-    return secrets.token_hex(16), ""
+    found = _TRACEPARENT.match(traceparent)
+    return (found[1], found[2]) if found else (secrets.token_hex(16), "")
 
 
-def _deadline(clock: Clock, deadline: datetime | timedelta | float | None) -> int:
+def _tags(tags: Sequence[str]) -> tuple[str, ...]:
+    return (tags,) if isinstance(tags, str) else tuple(tags)
+
+
+def ended_before(clock: Clock, age: timedelta | datetime) -> int:
+    """A time, or how long ago it was, as Unix microseconds. Raises ConfigurationError for a time without a zone."""
+    return deadline_of(clock, -age if isinstance(age, timedelta) else age)
+
+
+def deadline_of(clock: Clock, deadline: datetime | timedelta | float | None) -> int:
+    """A deadline as Unix microseconds, 0 for none. Raises ConfigurationError for a time without a zone."""
     if deadline is None:
         return 0
     if isinstance(deadline, datetime):
+        if deadline.tzinfo is None:
+            raise ConfigurationError(f"{deadline} could be anywhere: give a time with its zone, or how long from now")
         return int(deadline.timestamp() * 1e6)
     seconds = deadline.total_seconds() if isinstance(deadline, timedelta) else deadline
     return clock.now() + int(seconds * 1e6)
