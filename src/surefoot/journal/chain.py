@@ -13,13 +13,12 @@ from typing import NamedTuple
 from surefoot.core import codec
 from surefoot.core.errors import JournalCorrupt
 
-__all__ = ["BLOB", "DIGEST", "LONG", "SALT_BYTES", "Sealed", "aside", "digests", "redacted", "seal"]
+__all__ = ["LONG", "SALT_BYTES", "Sealed", "aside", "digest_of", "digests", "redacted", "seal"]
 
 #: Bodies of more bytes are kept in the blob table.
 LONG = 64 * 1024
-#: How the text that stands for such a body begins, and where in it the digest is.
-BLOB = b'{"$blob":"'
-DIGEST = slice(10, 74)
+#: How the text that stands for such a body begins.
+_BLOB = b'{"$blob":"'
 #: Bytes of salt of one event.
 SALT_BYTES = 16
 
@@ -52,7 +51,17 @@ def seal(previous: bytes, stream: str, event: Sealed) -> bytes:
 def aside(body: bytes) -> tuple[str, str]:
     """The digest under which a long body is kept as a blob, and the text that stands for it."""
     digest = hashlib.sha256(body).hexdigest()
-    return digest, f'{BLOB.decode()}{digest}"}}'
+    return digest, (_BLOB + digest.encode() + _TAIL).decode()
+
+
+def digest_of(text: bytes) -> str | None:
+    """The digest of the blob that a stored text stands for, if it does. Raises JournalCorrupt for half of one."""
+    if not text.startswith(_BLOB):
+        return None
+    digest = text[len(_BLOB) : -len(_TAIL)]
+    if not _DIGEST.fullmatch(digest) or not text.endswith(_TAIL):
+        raise JournalCorrupt("the place of a long body is damaged; run `surefoot doctor`")
+    return digest.decode()
 
 
 def redacted(salt: bytes, body: bytes) -> bytes:
@@ -66,7 +75,7 @@ def digests(body: bytes) -> set[str]:
 
 
 def _kept(body: bytes) -> bytes:
-    try:
-        return bytes.fromhex(body[len(_HEAD) : -len(_TAIL)].decode("ascii"))
-    except ValueError:
-        raise JournalCorrupt("the place of a redacted event is damaged; run `surefoot doctor`") from None
+    kept = body[len(_HEAD) : -len(_TAIL)]
+    if not re.fullmatch(rb"[0-9a-f]{32}", kept) or not body.endswith(_TAIL):
+        raise JournalCorrupt("the place of a redacted event is damaged; run `surefoot doctor`")
+    return bytes.fromhex(kept.decode())

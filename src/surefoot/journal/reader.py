@@ -20,8 +20,7 @@ from surefoot.core import codec
 from surefoot.core.errors import JournalCorrupt, JournalError, RunNotFound
 from surefoot.core.events import AppEvent, Event, Record
 from surefoot.core.rows import Query, RunRow
-from surefoot.journal import database, rules
-from surefoot.journal.chain import BLOB, DIGEST
+from surefoot.journal import chain, database, rules
 from surefoot.journal.owner import is_gone
 
 __all__ = ["Reader", "blobs", "records_after", "says"]
@@ -188,8 +187,8 @@ def _event(
     connection: sqlite3.Connection, sql: database.Statements, tag: str, version: int, raw: msgspec.Raw
 ) -> Event | AppEvent:
     body = bytes(raw)
-    if body.startswith(BLOB):
-        digest = body[DIGEST].decode()
+    digest = chain.digest_of(body)
+    if digest is not None:
         found = blobs(connection, sql, digest)
         if not found:
             raise JournalCorrupt(f"the long body {digest} of an event {tag!r} is missing; run `surefoot doctor`")

@@ -171,12 +171,12 @@ class _Saved:
         """The candidate that goes on from the hash before it."""
         for row in self._found.events[key].get(seq, ()):
             tag, version, salt, body = row[5], row[6], row[7], row[8].encode()
-            if body.startswith(chain.BLOB):
-                body = self._found.blobs.get(body[chain.DIGEST].decode(), b"")
             try:
+                digest = chain.digest_of(body)
+                body = body if digest is None else self._found.blobs[digest]
                 if chain.seal(previous, name, chain.Sealed(seq, row[3], row[4], tag, version, salt, body)) == row[9]:
                     return row, codec.decode(tag, body, version)
-            except (JournalCorrupt, ValueError):
+            except (JournalCorrupt, ValueError, KeyError):
                 continue
         return None
 

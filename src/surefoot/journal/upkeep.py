@@ -16,7 +16,6 @@ from surefoot.core.errors import RunError, StoreUnavailable
 from surefoot.core.events import EventRedacted, RunPruned
 from surefoot.core.state import ENDED
 from surefoot.journal import chain, database, rules, transfer
-from surefoot.journal.chain import BLOB, DIGEST
 from surefoot.journal.ledger import Batch, encode
 
 __all__ = ["backup", "prune", "redact", "scrub"]
@@ -34,8 +33,9 @@ def redact(batch: Batch, run: str, seq: int, by: str, reason: str) -> None:
         return
     body = text.encode()
     named = chain.digests(body)
-    if body.startswith(BLOB):
-        body = ledger.connection.execute(sql["blob"], (body[DIGEST].decode(), body[DIGEST].decode() + "g")).fetchone()[0]
+    digest = chain.digest_of(body)
+    if digest is not None:
+        body = ledger.connection.execute(sql["blob"], (digest, digest + "g")).fetchone()[0]
         named |= chain.digests(body)
     batch.write(entry, [encode(EventRedacted(seq, reason, by))], 0)
     batch.also("redact", chain.redacted(salt, body).decode(), entry.key, seq)
@@ -103,7 +103,9 @@ def _forget(connection: sqlite3.Connection, sql: database.Statements, named: set
     if named:
         for (text,) in connection.execute(sql["bodies"]):
             used = chain.digests(text.encode())
-            named -= used | (_named_by(connection, sql, used) if text.startswith(BLOB.decode()) else set())
+            named -= used
+            if chain.digest_of(text.encode()) is not None:
+                named -= _named_by(connection, sql, used)
             if not named:
                 return
     for digest in named:

@@ -26,7 +26,6 @@ from surefoot.core.ports import Projection
 from surefoot.core.rows import Problem, RunRow
 from surefoot.core.state import ENDED
 from surefoot.journal import chain, database, projections, rules
-from surefoot.journal.chain import BLOB, DIGEST
 from surefoot.journal.transfer import StoredRun
 
 __all__ = ["RawEvent", "check", "inspect"]
@@ -100,9 +99,9 @@ class _Check:
 
     def _body(self, text: bytes) -> bytes:
         """What a stored body stands for."""
-        if not text.startswith(BLOB):
+        digest = chain.digest_of(text)
+        if digest is None:
             return text
-        digest = text[DIGEST].decode(errors="replace")
         row = self._connection.execute(self._sql["blob"], (digest, digest + "g")).fetchone()
         if row is None:
             raise JournalCorrupt(f"its long body {digest} is missing")
