@@ -16,7 +16,7 @@ from surefoot.core.tool import NotDone
 from surefoot.settings import Settings
 from surefoot.testing.models import ScriptedModel
 from surefoot.tools.function import tool
-from tests.flows.kit import QUICK, of_kind, opened, results
+from tests.flows.kit import of_kind, opened, results
 
 
 class Meeting:

@@ -110,9 +110,7 @@ async def test_instructions_may_be_a_function_of_the_context(store: str) -> None
 
     model = ScriptedModel("ok")
     async with opened(store) as app:
-        run = await app.run(
-            Agent("a", model=model, instructions=instructions), "hi", user="dana", context={"city": "Bonn"}
-        )
+        run = await app.run(Agent("a", model=model, instructions=instructions), "hi", user="dana", context={"city": "Bonn"})
         asked = await of_kind(app, run, ev.ModelRequested)
         stored = await app.store.load(asked[0].instructions)
     assert model.requests[0].instructions == "You serve dana in Bonn."

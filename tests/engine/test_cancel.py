@@ -1,0 +1,211 @@
+"""Cancelling is prompt wherever a run stands, and what happened before stays on record."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from surefoot.core import events as ev
+from surefoot.core.agent import Agent
+from surefoot.core.errors import Retry, RunError
+from surefoot.core.tool import NotDone, ToolContext
+from surefoot.testing.models import ScriptedModel
+from surefoot.tools.function import tool
+from tests.flows.kit import of_kind, opened, tags
+
+#: Seconds that count as prompt on a shared machine.
+PROMPT = 1.5
+
+
+async def test_a_model_in_flight_is_cut_short(store: str) -> None:
+    model = ScriptedModel("never", delay=60)
+    async with opened(store) as app:
+        run = await app.start(Agent("a", model=model), "go")
+        async for record in app.follow(run):
+            if isinstance(record.event, ev.ModelRequested):
+                break
+        began = time.monotonic()
+        run = await app.cancel(run, by="dana", reason="wrong order")
+        assert time.monotonic() - began < PROMPT
+        assert run.error is not None
+        assert (run.status, run.error.kind, run.error.message) == ("cancelled", "cancelled", "wrong order")
+        assert (await tags(app, run))[-2:] == ["run.cancel_requested", "run.cancelled"]
+        ended = (await of_kind(app, run, ev.RunCancelled))[0]
+        assert (ended.by, ended.reason) == ("dana", "wrong order")
+
+
+@pytest.mark.parametrize("effect", ["read", "idempotent", "reconcilable", "unsafe"])
+@pytest.mark.parametrize("calls", [1, 3])
+async def test_async_tools_in_flight_are_cut_short(store: str, effect: Any, calls: int) -> None:
+    inside, cut = asyncio.Event(), []
+
+    async def hang(n: int) -> str:
+        inside.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cut.append(n)
+            raise
+        return "never"
+
+    options = {"probe": lambda key: NotDone()} if effect == "reconcilable" else {}
+    hanging = tool(effect=effect, **options)(hang)
+    model = ScriptedModel([("hang", {"n": n}) for n in range(calls)])
+    async with opened(store, approve=lambda request: True) as app:
+        run = await app.start(Agent("a", model=model, tools=[hanging]), "go")
+        await inside.wait()
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        run = await app.cancel(run)
+        assert time.monotonic() - began < PROMPT
+        assert run.status == "cancelled"
+        together = effect in ("read", "idempotent")
+        assert sorted(cut) == (list(range(calls)) if together else [0])
+        outcome = {"read": ev.ToolFailed, "idempotent": ev.ToolFailed}.get(effect, ev.ToolIndeterminate)
+        if effect == "reconcilable":
+            assert run.waiting == () or run.waiting[0].kind == "outcome"
+        else:
+            assert len(await of_kind(app, run, outcome)) == len(cut)
+
+
+async def test_a_sync_tool_in_flight_is_left_behind(store: str) -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    @tool(effect="read")
+    def hang() -> str:
+        inside.set()
+        leave.wait(5)
+        return "late"
+
+    async with opened(store) as app:
+        run = await app.start(Agent("a", model=ScriptedModel(("hang", {})), tools=[hang]), "go")
+        await asyncio.to_thread(inside.wait, 5)
+        began = time.monotonic()
+        run = await app.cancel(run)
+        assert time.monotonic() - began < PROMPT
+        before = await tags(app, run)
+        leave.set()
+        assert run.status == "cancelled"
+        assert await tags(app, run) == before
+
+
+async def test_an_unsafe_call_cut_short_can_be_settled_afterwards(store: str) -> None:
+    inside = asyncio.Event()
+
+    @tool
+    async def refund() -> str:
+        inside.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    async with opened(store, approve=lambda request: True) as app:
+        run = await app.start(Agent("a", model=ScriptedModel(("refund", {})), tools=[refund]), "go")
+        await inside.wait()
+        run = await app.cancel(run)
+        assert (run.status, [request.kind for request in run.waiting]) == ("cancelled", ["outcome"])
+        with pytest.raises(RunError, match="done or give_up"):
+            await app.settle(run.waiting[0], "retry")
+        with pytest.raises(RunError, match="done or give_up"):
+            await app.decide(run.waiting[0], approve=True)
+        settled = await app.settle(run.waiting[0], "done", result="it was refunded", by="dana")
+        assert (settled.status, settled.waiting) == ("cancelled", ())
+
+
+async def test_a_wait_for_another_try_is_cut_short(store: str) -> None:
+    @tool(effect="read")
+    def busy() -> str:
+        raise Retry(after=25)
+
+    async with opened(store) as app:
+        run = await app.start(Agent("a", model=ScriptedModel(("busy", {})), tools=[busy]), "go")
+        async for record in app.follow(run):
+            if isinstance(record.event, ev.ToolStarted):
+                break
+        began = time.monotonic()
+        assert (await app.cancel(run)).status == "cancelled"
+        assert time.monotonic() - began < PROMPT
+
+
+async def test_a_run_that_waits_for_a_human_is_cancelled_at_once(store: str) -> None:
+    @tool
+    def refund() -> str:
+        return "refunded"
+
+    async with opened(store) as app:
+        run = await app.run(Agent("a", model=ScriptedModel(("refund", {})), tools=[refund]), "go")
+        cancelled = await app.cancel(run)
+        assert (cancelled.status, cancelled.waiting) == ("cancelled", ())
+
+
+async def test_a_run_of_an_agent_that_is_not_here_is_marked_for_whoever_has_it(store: str) -> None:
+    @tool
+    def refund() -> str:
+        return "refunded"
+
+    agent = Agent("a", model=ScriptedModel(("refund", {})), tools=[refund])
+    async with opened(store, agent) as app:
+        run = await app.run(agent, "go")
+        kept = app.store
+    async with opened(kept) as app:
+        assert (await app.cancel(run)).status == "ready"
+    async with opened(kept, agent) as app:
+        assert (await app.wait(run)).status == "cancelled"
+
+
+async def test_cancelling_twice_or_too_late_changes_nothing(store: str) -> None:
+    async with opened(store) as app:
+        run = await app.run(Agent("a", model=ScriptedModel("hello")), "go")
+        before = await tags(app, run)
+        again = await app.cancel(run, reason="too late")
+        assert (again.status, again.output) == ("done", "hello")
+        assert await tags(app, run) == before
+
+
+async def test_a_cancelled_run_is_not_resumed(store: str) -> None:
+    async with opened(store) as app:
+        run = await app.start(Agent("a", model=ScriptedModel("never", delay=60)), "go")
+        await app.cancel(run)
+        with pytest.raises(RunError, match="start a new run"):
+            await app.resume(run)
+
+
+async def test_a_cancellation_is_seen_between_a_tools_many_reports(store: str) -> None:
+    inside = asyncio.Event()
+
+    @tool(effect="read")
+    async def work(context: ToolContext[Any]) -> str:
+        while True:
+            context.progress("still at it")
+            inside.set()
+            await asyncio.sleep(0.001)  # wait: reports must be spread over time to race with the cancellation
+
+    async with opened(store) as app:
+        run = await app.start(Agent("a", model=ScriptedModel(("work", {})), tools=[work]), "go")
+        await inside.wait()
+        began = time.monotonic()
+        assert (await app.cancel(run)).status == "cancelled"
+        assert time.monotonic() - began < PROMPT
+
+
+async def test_a_tool_that_swallows_its_cancellation_keeps_its_result(store: str) -> None:
+    inside = asyncio.Event()
+
+    @tool
+    async def refund() -> str:
+        inside.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "refunded after all"
+        return "never"
+
+    async with opened(store, approve=lambda request: True) as app:
+        run = await app.start(Agent("a", model=ScriptedModel(("refund", {})), tools=[refund]), "go")
+        await inside.wait()
+        run = await app.cancel(run)
+        assert (run.status, run.waiting) == ("cancelled", ())
+        assert (await of_kind(app, run, ev.ToolReturned))[0].result == "refunded after all"
