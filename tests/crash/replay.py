@@ -28,13 +28,14 @@ class End:
 
 
 def end_of(records: Sequence[Record]) -> End:
-    """The end that these records tell of. Which calls a cancelled run got round to is chance."""
+    """The end that these records tell of. Which calls a run got round to before it was stopped is chance."""
     state = fold(records)
+    error = state.error.kind if state.error else ""
     found = [part for message in state.messages for part in message.parts if isinstance(part, ToolResult)]
     found += [call.result for call in state.calls.values() if call.result]
-    results = () if state.status == "cancelled" else tuple(sorted((part.call, _words(part)) for part in found))
+    results = () if error in ("cancelled", "limit_exceeded") else tuple(sorted((part.call, _words(part)) for part in found))
     output = state.output.output if state.output else ""
-    return End(state.status, output, state.error.kind if state.error else "", results)
+    return End(state.status, output, error, results)
 
 
 def _words(result: ToolResult) -> str:

@@ -6,8 +6,8 @@
 - fail once with an error, as a full disk does;
 - freeze until it is thawed, as a process does that is suspended, while others go on with the store inside.
 
-Before and after each append it can call a function, which may write to the store inside: an outside writer in every
-gap.
+Before each append, and after each append and claim, it can call a function, which may write to the store inside: an
+outside writer in every gap.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["After", "Before", "Faults", "FaultyStore", "Stopped"]
 
 #: Called before each append with the store inside, the stream and the events about to be appended.
 Before = Callable[[Store, str, Sequence[Event | AppEvent]], Awaitable[None]]
-#: Called after each append with the store inside and the records committed, before whoever appended hears of them.
+#: Called after each append or claim with the store inside and the records it committed, before whoever wrote hears of it.
 After = Callable[[Store, Sequence[Record]], Awaitable[None]]
 
 
@@ -46,7 +46,7 @@ class Faults:
         fail: errors to raise instead of a write, by its number.
         freeze_at: the write that waits, before anything is written, until `FaultyStore.thaw`; later ones wait with it.
         before: called before each append.
-        after: called after each append.
+        after: called after each append and claim.
     """
 
     stop_at: int | None = None
@@ -114,6 +114,8 @@ class FaultyStore:
         """See `Leases.claim`."""
         last = await self._begin()
         claim = await self.inside.claim(run, worker, seconds, agent_digest)
+        if self._faults.after is not None and claim is not None:
+            await self._faults.after(self.inside, claim.records[-1:])
         self._end(last=last)
         return claim
 
@@ -164,9 +166,7 @@ class FaultyStore:
 
     def on_commit(self, callback: Callable[[str, bool], None]) -> Callable[[], None]:
         """See `Journal.on_commit`; a store that has stopped calls nobody."""
-        return self.inside.on_commit(
-            lambda stream, outside: None if self.stopped.is_set() else callback(stream, outside)
-        )
+        return self.inside.on_commit(lambda stream, outside: None if self.stopped.is_set() else callback(stream, outside))
 
     async def get(self, run: str) -> RunRow:
         """See `Runs.get`."""
