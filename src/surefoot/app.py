@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack, overload
+from typing import Any, Literal, Self, Unpack, overload
+
+from typing_extensions import TypeVar
 
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
@@ -30,7 +32,7 @@ from surefoot.wiring import assemble, check_price, plan_of
 
 __all__ = ["App"]
 
-Out = TypeVar("Out")
+Out = TypeVar("Out", default=Any)
 T = TypeVar("T")
 Records = list[ev.Record]
 

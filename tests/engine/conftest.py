@@ -2,4 +2,6 @@
 
 from __future__ import annotations
 
-from tests.flows.kit import store as store
+from tests.flows.kit import store
+
+__all__ = ["store"]

@@ -76,7 +76,7 @@ async def test_calls_that_cannot_be_repeated_run_alone_after_the_others_in_order
         inside[0] -= 1
         return name
 
-    options = {"probe": lambda key: NotDone()} if effect == "reconcilable" else {}
+    options: Any = {"probe": lambda key: NotDone()} if effect == "reconcilable" else {}
     change = tool(effect=effect, name="change", **options)(visit)
 
     @tool(effect="read")

@@ -52,7 +52,7 @@ async def test_async_tools_in_flight_are_cut_short(store: str, effect: Any, call
             raise
         return "never"
 
-    options = {"probe": lambda key: NotDone()} if effect == "reconcilable" else {}
+    options: Any = {"probe": lambda key: NotDone()} if effect == "reconcilable" else {}
     hanging = tool(effect=effect, **options)(hang)
     model = ScriptedModel([("hang", {"n": n}) for n in range(calls)])
     async with opened(store, approve=lambda request: True) as app:

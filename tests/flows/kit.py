@@ -15,6 +15,7 @@ from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.messages import Message, ToolResult
 from surefoot.core.model import ModelRequest
+from surefoot.core.ports import Store
 from surefoot.core.run import Run
 from surefoot.settings import Settings
 
@@ -34,7 +35,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @asynccontextmanager
-async def opened(url: str, *agents: Agent[Any, Any], settings: Settings = QUICK, **options: Any) -> AsyncIterator[App]:
+async def opened(url: str | Store, *agents: Agent[Any, Any], settings: Settings = QUICK, **options: Any) -> AsyncIterator[App]:
     """Open an application; whatever is done inside is done within `BOUND` seconds."""
     async with asyncio.timeout(BOUND), App(url, agents=agents, settings=settings, **options) as app:
         yield app
