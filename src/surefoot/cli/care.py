@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +17,18 @@ from surefoot.cli.screen import Screen
 from surefoot.cli.writing import count, line, period
 from surefoot.core.errors import ConfigurationError, JournalError
 from surefoot.core.rows import Problem
-from surefoot.core.state import ENDED
+from surefoot.journal import SqliteStore, check
+from surefoot.journal import salvage as saved
 
 __all__ = ["add"]
+
+
+class Ended(StrEnum):
+    """How a run can have ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 def add(program: typer.Typer) -> None:
@@ -33,20 +43,14 @@ def prune(
     older_than: Annotated[
         str, typer.Option("--older-than", metavar="AGE", help="Ended longer ago than this: 45s, 90m, 12h, 30d, 2w.")
     ],
-    status: Annotated[
-        list[str] | None, typer.Option("--status", help="done, failed or cancelled; several times for several. [all three]")
-    ] = None,
+    status: Annotated[list[Ended] | None, typer.Option("--status", help="In this status; several times. [all three]")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     store: StoreOption = None,
     agents: AgentsOption = None,
 ) -> None:
     """Delete runs that ended long ago, for good, and free their space."""
     age = period(older_than)
-    statuses = tuple(status or sorted(ENDED))
-    if wrong := set(statuses) - ENDED:
-        raise ConfigurationError(
-            f"only runs that have ended can be deleted; {', '.join(sorted(wrong))} is not done, failed or cancelled"
-        )
+    statuses = [one.value for one in status or Ended]
     screen = Screen()
 
     async def pruned() -> Code:
@@ -77,6 +81,9 @@ def doctor(
     backup: Annotated[
         Path | None, typer.Option("--backup", metavar="FILE", help="Write a consistent copy to a new file.")
     ] = None,
+    salvage: Annotated[
+        Path | None, typer.Option("--salvage", metavar="FILE", help="Write what is readable to a new file.")
+    ] = None,
     store: StoreOption = None,
     agents: AgentsOption = None,
 ) -> None:
@@ -84,8 +91,9 @@ def doctor(
 
     Checked are the file, the chain of every run, and every table against its events. Exit code 5 when something is wrong.
     """
-    if backup is not None and backup.exists():
-        raise ConfigurationError(f"{backup} exists; name a new file, nothing is overwritten")
+    for file in (backup, salvage):
+        if file is not None and file.exists():
+            raise ConfigurationError(f"{file} exists; name a new file, nothing is overwritten")
     app, screen = place_of(context, store, agents).reading(), Screen()
     problems = asyncio.run(_examined(app, screen, backup))
     for problem in problems:
@@ -95,7 +103,23 @@ def doctor(
         screen.line(f"{count(len(problems), 'problem')} found", "bold red")
     else:
         screen.line("no problems found", "green")
+    if salvage is not None:
+        _salvage(app, salvage, screen)
+    elif problems:
+        screen.note("save what is readable into a new file: surefoot doctor --salvage FILE")
     raise typer.Exit(Code.STORE if problems else Code.DONE)
+
+
+def _salvage(app: App, target: Path, screen: Screen) -> None:
+    if not isinstance(app.store, SqliteStore):
+        raise ConfigurationError("only a SQLite file can be salvaged; name it with --store sqlite:PATH")
+    report = saved(app.store.path, str(target))
+    runs, events, blobs = count(len(report.whole), "whole run"), count(report.events, "event"), count(report.blobs, "blob")
+    screen.line(f"saved to {target}: {runs}, {events}, {blobs}")
+    for run, kept in report.cut.items():
+        screen.line(f"run {run} is cut short: {count(kept, 'event')} of it could be saved", "yellow")
+    if report.lost or report.nameless:
+        screen.line(f"lost: {count(report.lost + report.nameless, 'event')}", "yellow")
 
 
 async def _examined(app: App, screen: Screen, backup: Path | None) -> list[Problem]:
@@ -107,5 +131,15 @@ async def _examined(app: App, screen: Screen, backup: Path | None) -> list[Probl
                 await app.store.backup(str(backup))
                 screen.line(f"copied to {backup}")
     except JournalError as error:
-        return [Problem("", 0, str(error))]
+        return [Problem("", 0, str(error)), *_seen_from_outside(app)]
     return problems
+
+
+def _seen_from_outside(app: App) -> list[Problem]:
+    """What is wrong with a file that does not open, as far as it can be read at all."""
+    if not isinstance(app.store, SqliteStore):
+        return []
+    try:
+        return check(app.store.path)
+    except JournalError:
+        return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +28,17 @@ __all__ = ["add"]
 _NARROW = 110
 
 
+class Status(StrEnum):
+    """How a run stands."""
+
+    READY = "ready"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 def add(program: typer.Typer) -> None:
     """Add the commands."""
     program.command("runs")(runs)
@@ -38,10 +50,7 @@ def runs(  # noqa: PLR0913  a command's own options
     *,
     agent: Annotated[str, typer.Option("--agent", help="Of this agent.")] = "",
     session: Annotated[str | None, typer.Option("--session", help="Of this session.")] = None,
-    status: Annotated[
-        list[str] | None,
-        typer.Option("--status", help="ready, running, waiting, done, failed or cancelled; several times for several."),
-    ] = None,
+    status: Annotated[list[Status] | None, typer.Option("--status", help="In this status; several times for several.")] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="With this tag; several times for all of them.")] = None,
     text: Annotated[str, typer.Option("--text", help="With this text in what was asked or answered.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
@@ -50,7 +59,9 @@ def runs(  # noqa: PLR0913  a command's own options
     agents: AgentsOption = None,
 ) -> None:
     """List runs, newest first."""
-    query = ListOptions(agent=agent, status=tuple(status or ()), tags=tuple(tag or ()), text=text, limit=limit)
+    query = ListOptions(
+        agent=agent, status=tuple([one.value for one in status or ()]), tags=tuple(tag or ()), text=text, limit=limit
+    )
     if session is not None:
         query["session"] = session
 

@@ -44,11 +44,19 @@ def program() -> typer.Typer:
     return made
 
 
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"surefoot {version()}")
+        raise typer.Exit
+
+
 def _options(
     context: typer.Context,
     store: StoreOption = None,
     agents: AgentsOption = None,
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Durable AI agents on the command line.
 
@@ -56,9 +64,6 @@ def _options(
     with the store, 130 interrupted.
     """
     context.obj = Place(store, agents)
-    if show_version:
-        typer.echo(f"surefoot {version()}")
-        raise typer.Exit
 
 
 def perform(arguments: Sequence[str] | None = None) -> int:

@@ -99,6 +99,6 @@ def period(text: str) -> timedelta:
 def safe_json(value: Any, *, indent: int | None = None) -> str:  # noqa: ANN401  any JSON value
     """JSON that is readable in any script, and in which what could deceive a terminal is escaped; still the same JSON."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
-    if text.isascii():
+    if text.isprintable():
         return text
     return "".join([c if c == "\n" or unicodedata.category(c) not in _UNSAFE else json.dumps(c)[1:-1] for c in text])

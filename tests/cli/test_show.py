@@ -1,0 +1,198 @@
+"""`surefoot show`: the story of a run as a tree, as lines to search, and as JSON."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surefoot.cli.story import tell
+from surefoot.cli.words import sentence
+from surefoot.cli.writing import block, cost, duration, line, period, safe_json, short
+from surefoot.core import events as ev
+from surefoot.core.canonical import loads
+from surefoot.core.messages import File, Image, Text
+from surefoot.core.values import Failure, Verdict
+from tests.cli.conftest import Surefoot
+
+EVIL = "\x1b[2J\u202e\nnew line"
+
+
+def test_the_tree_tells_everything_about_a_step(surefoot: Surefoot) -> None:
+    asked = surefoot("run", "clerk", "refund it", "--id", "k", "--session", "s", "--tag", "a", "--json").json
+    surefoot("decide", asked["waiting"][0]["id"], "--approve", "--by", "dana")
+    surefoot("resume", "k")
+    said = surefoot("show", "k")
+    assert (said.code, said.err) == (0, "")
+    text = re.sub(r"[│├└─ ]+", " ", said.out)
+    for part in (
+        f"run {asked['id']} · clerk · done", "session: s", "tags: a", "id: k", "input: refund it",
+        "2 steps, 1 tool call, tokens 50 (10 cached) in, 20 out", "step 0 · scripted:function", "step 1 · scripted:function",
+        'call 0.0 refund({"cents":6200,"order":"81"}) · unsafe', "approval requested: asks a human",
+        "approval decided: approved by dana (asserted)", "refunded 6200 cents on order 81",
+        "text: Then: refunded 6200 cents on order 81", "output: Then: refunded 6200 cents on order 81",
+    ):  # fmt: skip
+        assert f" {part}" in f" {text}", part
+    assert max(map(len, said.out.splitlines())) > 100  # nothing is wrapped in a pipe
+
+
+def test_every_line_of_text_stands_for_itself(surefoot: Surefoot) -> None:
+    surefoot("run", "clerk", "think about it", "--id", "k")
+    lines = surefoot("show", "k", "--format", "text").out.splitlines()
+    assert "step 0 reasoning: 17 and 25 make 42" in lines
+    assert "step 0 text: Forty-two." in lines
+    assert "output: Forty-two." in lines
+    assert re.fullmatch(r"run [0-9a-f]{32} agent=clerk status=done", lines[0])
+
+
+def test_json_has_every_step_and_stable_keys(surefoot: Surefoot) -> None:
+    surefoot("run", "clerk", "add", "--id", "k")
+    run = surefoot("show", "k", "--format", "json").json
+    assert (run["input"], run["output"], run["status"]) == ("add", "Then: 42.0", "done")
+    first, second = run["trace"]
+    assert list(first) == [
+        "step", "model", "time", "attempts", "finish", "reasoning", "text", "duration", "first_token", "usage", "cost", "calls",
+        "events",
+    ]  # fmt: skip
+    assert [call["name"] for call in first["calls"]] == ["add"]
+    call = first["calls"][0]
+    assert list(call) == [
+        "id", "name", "arguments", "invalid", "effect", "status", "attempts", "duration", "result", "error", "events",
+    ]  # fmt: skip
+    assert (call["arguments"], call["effect"], call["result"]) == ({"a": 17, "b": 25}, "read", "42.0")
+    assert (call["status"], call["error"]) == ("closed", False)
+    assert second["usage"]["input"] == 50
+    assert [note["event"] for note in run["events"]] == ["run.claimed"]
+
+
+def test_a_failed_and_a_waiting_run_show_where_they_stand(surefoot: Surefoot) -> None:
+    surefoot("run", "clerk", "fail", "--id", "f")
+    shown = surefoot("show", "f").out
+    assert "model failed: the model failed, try 1: auth: the key is wrong" in shown
+    assert "run failed: auth: the key is wrong" in shown
+    surefoot("run", "clerk", "crash", "--id", "w")
+    surefoot("decide", surefoot("show", "w", "--format", "json").json["waiting"][0]["id"], "--approve")
+    surefoot("resume", "w")
+    shown = surefoot("show", "w").out
+    assert "tool indeterminate: crash may or may not have happened: RuntimeError: the line broke" in shown
+    assert "open: unknown" in shown
+    assert "waiting: crash({}) started and its outcome is unknown" in shown
+
+
+def test_show_needs_no_agents(surefoot: Surefoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    surefoot("run", "clerk", "add", "--id", "k")
+    monkeypatch.delenv("SUREFOOT_AGENTS")
+    assert "output: Then: 42.0" in surefoot("show", "k").out
+    assert surefoot("show", "nothing").code == 2
+    assert surefoot("show", "k", "--format", "xml").code == 2
+
+
+SAMPLES: list[ev.Event] = [
+    ev.RunStarted(EVIL, (Text(EVIL), Image(url="http://x/" + EVIL), File(blob="ab" * 32))),
+    ev.RunClaimed(EVIL),
+    ev.RunSuspended(("timer" + EVIL,), 1_000_000),
+    ev.RunWarned(EVIL, EVIL),
+    ev.RunCancelRequested(EVIL, EVIL),
+    ev.ModelRequested(0, EVIL),
+    ev.ModelFailed(0, Failure(EVIL, EVIL, EVIL), retry_at=1_000_000),
+    ev.MessageReceived((Text(EVIL),), EVIL),
+    ev.MemoryRecalled((EVIL,), EVIL, 7),
+    ev.ContextCompacted(EVIL, 10, 5),
+    ev.HandedOff(EVIL, EVIL),
+    ev.ModelReplied(0),
+    ev.OutputRejected(EVIL),
+    ev.CallsJudged((Verdict("0.0", EVIL, (EVIL,), EVIL),), EVIL),
+    ev.ToolDenied("0.0", EVIL, EVIL),
+    ev.ApprovalRequested("r", "0.0", EVIL, "", EVIL, expires_at=1_000_000),
+    ev.ApprovalVoted("r", True, EVIL, EVIL, EVIL),
+    ev.ApprovalVoted("r", False),
+    ev.ApprovalDecided("r", EVIL, EVIL, EVIL, EVIL, EVIL, EVIL),
+    ev.ApprovalExpired("r"),
+    ev.ApprovalConsumed("r", "0.0", ""),
+    ev.ApprovalRevoked("r", EVIL, EVIL),
+    ev.ToolStarted("0.0", EVIL, EVIL, EVIL),
+    ev.ToolProgressed("0.0", EVIL),
+    ev.ToolProgressed("0.0", waiting=(EVIL,)),
+    ev.ToolReturned("0.0", EVIL),
+    ev.ToolFailed("0.0", Failure(EVIL, EVIL), retry_at=1_000_000),
+    ev.ToolIndeterminate("0.0", "r", EVIL),
+    ev.SpanStarted("0.0", EVIL),
+    ev.SpanEnded("0.0", EVIL, EVIL),
+    ev.EventRedacted(1, EVIL, EVIL),
+    ev.Unknown(EVIL, EVIL),
+    ev.RunResumed(EVIL),
+    ev.RunFinished(EVIL),
+    ev.RunFailed(Failure(EVIL, EVIL)),
+    ev.RunCancelled(EVIL, EVIL),
+]
+
+
+def test_every_event_has_a_sentence_or_a_place_of_its_own() -> None:
+    assert {type(event) for event in SAMPLES} == set(ev.RUN_EVENTS)
+    silent = {type(event) for event in SAMPLES if not sentence(event, {})}
+    assert silent == {ev.RunStarted, ev.RunFinished, ev.ModelRequested, ev.ModelReplied}
+
+
+@pytest.mark.parametrize("event", SAMPLES, ids=lambda event: type(event).__name__)
+def test_a_sentence_is_one_line_and_cannot_deceive(event: ev.Event) -> None:
+    said = sentence(event, {"0.0": EVIL})
+    assert not set("\x1b\u202e\n") & set(said)
+
+
+def recorded(events: list[ev.Event]) -> list[ev.Record]:
+    """Give events as a journal keeps them."""
+    return [ev.Record(number, "r", number, 0, number, event) for number, event in enumerate(events, 1)]
+
+
+def test_events_outside_any_call_are_told_between_the_steps() -> None:
+    records = recorded(
+        [ev.RunStarted("a"), ev.HandedOff("b"), ev.EventRedacted(1), ev.MemoryRecalled(("m",), "x", 3), ev.Unknown("new.thing")]
+    )
+    kinds = [getattr(item, "kind", "") for item in tell(records).items]
+    assert kinds == ["handed.off", "event.redacted", "memory.recalled", "new.thing"]
+
+
+@given(st.text())
+def test_no_text_can_deceive(text: str) -> None:
+    bad = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+    assert not bad.search(block(text))
+    assert not bad.search(line(text))
+    assert "\n" not in line(text)
+    assert len(short(text, 20)) <= 20
+    assert not bad.search(safe_json({"text": text}))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_safe_json_is_the_same_json(value: object) -> None:
+    assert loads(safe_json(value)) == value
+
+
+@given(st.text(alphabet=st.characters(categories=["L", "N", "P"])))
+def test_plain_text_is_left_as_it_is(text: str) -> None:
+    assert block(text) == text
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [(0, "0 ms"), (350_000, "350 ms"), (999_900, "1.0 s"), (59_990_000, "1 min"), (182_000_000, "3 min 2 s"),
+     (7_500_000_000, "2 h 5 min"), (273_600_000_000, "3 d 4 h")],
+)  # fmt: skip
+def test_durations_are_for_people(micros: int, text: str) -> None:
+    assert duration(micros) == text
+
+
+def test_money_and_periods_are_for_people() -> None:
+    assert [cost(dollars) for dollars in (0.0, 0.00123456, 2.5, None)] == ["$0.00", "$0.001235", "$2.50", "cost unknown"]
+    assert [period(text).total_seconds() for text in ("45s", "1.5 m", "12H", "30d", "2w")] == [
+        45,
+        90,
+        43_200,
+        2_592_000,
+        1_209_600,
+    ]
