@@ -71,7 +71,7 @@ async def ask(work: Work, attempt: int) -> None:
     else:
         if work.streamed:
             work.streamed = False
-            await asyncio.sleep(0)  # whoever watches gets the pieces before the whole
+            await work.clock.sleep(0)  # whoever watches gets the pieces before the whole
         work.ledger.hold(replied)
         return
     await work.ledger.outcome(model_failed(state, failure, plan.rules, work.clock.now(), work.clock.jitter()))

@@ -16,7 +16,7 @@ from surefoot.core.tool import Done, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Failure
 from surefoot.engine.bodies import Interrupted, TimeUp, is_cancelled
 from surefoot.engine.decide import request_id
-from surefoot.engine.link import Link
+from surefoot.engine.link import Link, context_of
 from surefoot.engine.outcomes import Attempt, failed, text_of_error, unknown
 from surefoot.engine.plan import call_digest
 from surefoot.engine.work import Suspended, Work
@@ -85,7 +85,7 @@ async def _attempt(work: Work, call: Call) -> ev.Event:
     seconds = _seconds(work, spec)
     began = work.clock.monotonic()
     link = Link(work, call.id)
-    context = work.context(call.id, attempt=call.attempt, deadline=work.clock.now() / 1e6 + seconds, link=link)
+    context = context_of(work, call.id, attempt=call.attempt, deadline=work.clock.now() / 1e6 + seconds, link=link)
     error: BaseException | None = None
     try:
         if spec.concurrency is None:

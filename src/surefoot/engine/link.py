@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from surefoot.core import events as ev
-from surefoot.core.tool import ToolContext
+from surefoot.core.tool import ToolContext, silent
 from surefoot.core.values import Spent
+from surefoot.engine.work import Work
 
-if TYPE_CHECKING:
-    from surefoot.engine.work import Work
-
-__all__ = ["Link"]
+__all__ = ["Link", "context_of"]
 
 
 class Link:
     """One attempt's way to its run, safe to use from the tool's thread."""
 
-    __slots__ = ("_call", "_children", "_closed", "_events", "_task", "_thread", "_work", "spent")
+    __slots__ = ("_call", "_children", "_closed", "_events", "_task", "_work", "spent")
 
     def __init__(self, work: Work, call: str) -> None:
         self._work = work
         self._call = call
-        self._thread = threading.get_ident()
         self._events: list[ev.Event] = []
         self._task: asyncio.Task[None] | None = None
         self._children = 0
@@ -38,7 +34,7 @@ class Link:
         """Record progress or a span, in order."""
         event = self._event(kind, text, dict(data))
         msgspec.json.encode(event)  # what cannot be stored fails here, in the tool that said it
-        if threading.get_ident() == self._thread:
+        if _running_loop() is self._work.loop:
             self._add(event)
         else:
             self._work.loop.call_soon_threadsafe(self._add, event)
@@ -90,3 +86,42 @@ class Link:
             events, self._events = self._events, []
             await self._work.ledger.outcome(*events)
         self._task = None
+
+
+def context_of(
+    work: Work,
+    call_id: str = "",
+    *,
+    attempt: int = 1,
+    deadline: float | None = None,
+    link: Link | None = None,
+) -> ToolContext[Any]:
+    """What a tool, or a function that renders instructions, is given."""
+    state = work.state
+    started = state.started
+    assert started is not None  # a claimed run has started
+    return ToolContext(
+        run_id=state.id,
+        call_id=call_id,
+        agent=state.agent,
+        idempotency_key=f"{state.id}:{call_id}",
+        fencing_token=work.ledger.epoch,
+        attempt=attempt,
+        deadline=deadline,
+        deps=work.deps,
+        context=started.context,
+        session=started.session,
+        user=started.user,
+        tenant=started.tenant,
+        trace_id=started.trace_id,
+        report=link or silent,
+        runs=link.run if link else None,
+    )
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop of this thread; a sync tool's thread has none."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

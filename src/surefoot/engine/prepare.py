@@ -16,6 +16,7 @@ from surefoot.core.session import conversation
 from surefoot.core.state import State, fold
 from surefoot.core.values import Failure
 from surefoot.engine.context import estimate
+from surefoot.engine.link import context_of
 from surefoot.engine.outcomes import text_of_error
 from surefoot.engine.plan import Plan
 from surefoot.engine.work import Work
@@ -69,7 +70,7 @@ async def prepare(work: Work, stack: AsyncExitStack, store: Store) -> bool:
 
 def _rendered(plan: Plan, work: Work) -> str:
     """The agent's instructions for this run."""
-    text: Any = plan.instructions if isinstance(plan.instructions, str) else plan.instructions(work.context())
+    text: Any = plan.instructions if isinstance(plan.instructions, str) else plan.instructions(context_of(work))
     if not isinstance(text, str):
         if inspect.iscoroutine(text):
             text.close()

@@ -12,13 +12,11 @@ from surefoot.core.messages import Message
 from surefoot.core.model import Delta
 from surefoot.core.ports import Blobs, Clock, Live
 from surefoot.core.state import State
-from surefoot.core.tool import ToolContext, silent
 from surefoot.core.values import Limits, Spent
 from surefoot.engine.bodies import Bodies
 from surefoot.engine.context import Meter
 from surefoot.engine.decide import limit_of
 from surefoot.engine.ledger import Ledger
-from surefoot.engine.link import Link
 from surefoot.engine.plan import Plan
 
 __all__ = ["Children", "Suspended", "Work"]
@@ -78,36 +76,6 @@ class Work:
         """Pass a piece of an answer to whoever watches."""
         self.streamed = True
         self.live.publish(self.ledger.run, delta)
-
-    def context(
-        self,
-        call_id: str = "",
-        *,
-        attempt: int = 1,
-        deadline: float | None = None,
-        link: Link | None = None,
-    ) -> ToolContext[Any]:
-        """What a tool, or a function that renders instructions, is given."""
-        state = self.state
-        started = state.started
-        assert started is not None  # a claimed run has started
-        return ToolContext(
-            run_id=state.id,
-            call_id=call_id,
-            agent=state.agent,
-            idempotency_key=f"{state.id}:{call_id}",
-            fencing_token=self.ledger.epoch,
-            attempt=attempt,
-            deadline=deadline,
-            deps=self.deps,
-            context=started.context,
-            session=started.session,
-            user=started.user,
-            tenant=started.tenant,
-            trace_id=started.trace_id,
-            report=link or silent,
-            runs=link.run if link else None,
-        )
 
     def time_left(self) -> float:
         """Seconds until the run's deadline or the end of its working time, whichever is first; ``inf`` for neither."""
