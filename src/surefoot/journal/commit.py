@@ -102,7 +102,8 @@ class Committer:
 
     def quick(self, job: Append) -> Batch | None:
         """Do one plain append at once, or decline. Never raises, never waits."""
-        if self._doubt or self._full or self._tables or self._pages < 0 or not self._mutex.acquire(blocking=False):
+        busy = self._doubt or self._full or self._tables or not 0 <= self._pages < _LOG_PAGES
+        if busy or not self._mutex.acquire(blocking=False):
             return None
         try:
             if not job.plain(self._ledger) or not self._lock.take():
