@@ -21,9 +21,9 @@ from surefoot.core.messages import Text, text_of
 from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, OutputSchema
 from surefoot.core.naming import WireNames, wire_names
 from surefoot.models import openai_chat, openai_responses
-from surefoot.models.openai_reply import Deltas
 from surefoot.models.openai_schema import Shape
 from surefoot.models.pricing import load_prices
+from surefoot.models.reading import Deltas
 from surefoot.models.real import require_real_models
 from surefoot.models.windows import context_window
 

@@ -13,8 +13,9 @@ from surefoot.core.messages import File, Image, Part, Reasoning, Text, text_of
 from surefoot.core.model import ModelReply, ModelRequest
 from surefoot.core.naming import WireNames
 from surefoot.models import openai_errors as errors
-from surefoot.models.openai_messages import Turn, arguments_text, content_of, proposed, sent_arguments, turns
-from surefoot.models.openai_reply import Deltas, finish_of, item, rows, sound, usage_of
+from surefoot.models.openai_reply import finish_of, usage_of
+from surefoot.models.reading import Deltas, arguments_text, item, proposed, rows, sound, word
+from surefoot.models.turns import Turn, content_of, sent_arguments, turns
 
 __all__ = ["PATH", "PROVIDER", "Answer", "body", "function"]
 
@@ -205,7 +206,7 @@ class Answer:
 
     def _piece(self, piece: Mapping[str, Any]) -> None:
         function = item(piece.get("function"))
-        name, given = function.get("name"), _word(piece.get("id"))
+        name, given = function.get("name"), word(piece.get("id"))
         key = piece.get("index")
         if not isinstance(key, int | str | tuple):  # without a number, whatever has a name or a new id begins a call
             key = next(reversed(self._calls), 0)
@@ -247,10 +248,6 @@ class Answer:
             sound(headers.get("x-request-id", "") or self._id),
             self._deltas.first,
         )
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _status(error: Any) -> int:

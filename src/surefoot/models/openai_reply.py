@@ -1,18 +1,15 @@
-"""What both of OpenAI's protocols share when an answer is read: token counts, finish reasons, and first deltas.
-
-Servers that resemble the original leave fields out or fill them oddly, so nothing is taken for granted here.
-"""
+"""What both of OpenAI's protocols share when an answer is read: token counts and finish reasons."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from surefoot.core.messages import Usage
-from surefoot.core.model import Delta, Emit, ProposedCall
+from surefoot.core.model import ProposedCall
+from surefoot.models.reading import count, item, sound
 
-__all__ = ["Deltas", "finish_of", "item", "rows", "sound", "usage_of"]
+__all__ = ["finish_of", "usage_of"]
 
 _FINISH = {
     "stop": "stop",
@@ -30,30 +27,6 @@ _FINISH = {
     "safety": "content_filter",
     "": "stop",
 }
-#: More tokens than any answer has.
-_MOST = 1e12
-
-
-class Deltas:
-    """Hands pieces of an answer on as they arrive, and remembers when the first came."""
-
-    def __init__(self, emit: Emit) -> None:
-        self._emit = emit
-        self._began = time.monotonic()
-        self._half = ""
-        self.first: float | None = None
-
-    def send(self, kind: str, text: str) -> None:
-        """Pass on one piece: ``text``, ``reasoning``, or ``call`` with a tool's name."""
-        text = self._half + text
-        self._half = ""
-        if "\ud800" <= text[-1:] <= "\udbff":  # half a character; some servers send the other half next
-            text, self._half = text[:-1], text[-1]
-        if not text:
-            return
-        if self.first is None:
-            self.first = time.monotonic() - self._began
-        self._emit(Delta(kind, sound(text)))  # type: ignore[arg-type]  # one of the three, by the callers here
 
 
 def finish_of(reason: Any, calls: Sequence[ProposedCall]) -> str:
@@ -70,35 +43,10 @@ def usage_of(usage: Any) -> Usage:
     details = item(counts.get("prompt_tokens_details") or counts.get("input_tokens_details"))
     thought = item(counts.get("completion_tokens_details") or counts.get("output_tokens_details"))
     return Usage(
-        input=_count(counts.get("prompt_tokens", counts.get("input_tokens"))),
-        output=_count(counts.get("completion_tokens", counts.get("output_tokens"))),
+        input=count(counts.get("prompt_tokens", counts.get("input_tokens"))),
+        output=count(counts.get("completion_tokens", counts.get("output_tokens"))),
         # DeepSeek reports cache hits beside the details.
-        cached=_count(details.get("cached_tokens", counts.get("prompt_cache_hit_tokens"))),
-        cache_write=_count(details.get("cache_write_tokens")),
-        reasoning=_count(thought.get("reasoning_tokens")),
+        cached=count(details.get("cached_tokens", counts.get("prompt_cache_hit_tokens"))),
+        cache_write=count(details.get("cache_write_tokens")),
+        reasoning=count(thought.get("reasoning_tokens")),
     )
-
-
-def item(value: Any) -> Mapping[str, Any]:
-    """The value when it is a JSON object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def rows(value: Any) -> list[Mapping[str, Any]]:
-    """The objects in a JSON array, else nothing."""
-    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
-
-
-def _count(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) and 0 < value < _MOST else 0
-
-
-def sound(text: str) -> str:
-    """Text that is valid Unicode: halves of characters that came apart are joined, those without a match replaced."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text

@@ -15,8 +15,9 @@ from surefoot.core.messages import File, Image, Part, Reasoning, Text, text_of
 from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
 from surefoot.core.naming import WireNames
 from surefoot.models import openai_errors as errors
-from surefoot.models.openai_messages import Turn, content_of, proposed, sent_arguments, turns
-from surefoot.models.openai_reply import Deltas, finish_of, item, rows, sound, usage_of
+from surefoot.models.openai_reply import finish_of, usage_of
+from surefoot.models.reading import Deltas, item, proposed, rows, sound
+from surefoot.models.turns import Turn, content_of, sent_arguments, turns
 from surefoot.models.windows import reasons
 
 __all__ = ["PATH", "PROVIDER", "Answer", "body", "function"]

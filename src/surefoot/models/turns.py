@@ -1,25 +1,25 @@
-"""Conversations as OpenAI's protocols need them: every call has one result, every id is usable and used once.
+"""Conversations as every provider needs them: each call has one result, each id is usable and used once.
 
-`turns` goes through our messages once and gives a list of `Turn`, which `openai_chat` and `openai_responses` then write
-in their own form. Bytes of images and files are read here, through the request's ``load``.
+`turns` goes through our messages once and gives a list of `Turn`, which an adapter then writes in its own form. Bytes of
+images and files are read here, through the request's ``load``.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from surefoot.core.errors import ModelError
 from surefoot.core.messages import File, Image, Message, Part, Text, ToolCall, ToolResult
-from surefoot.core.model import ModelRequest, ProposedCall
-from surefoot.models.openai_reply import sound
+from surefoot.core.model import ModelRequest
 
-__all__ = ["Turn", "arguments_text", "content_of", "proposed", "sent_arguments", "turns"]
+__all__ = ["Content", "Turn", "content_of", "sent_arguments", "turns"]
 
-#: The longest id of a call that the protocols take.
-_LONGEST_ID = 64
+#: Ids of calls that a protocol takes, unless it says otherwise: any, but not too long.
+_ANY_ID = re.compile(r"(?s).{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ class _Walk:
     wants each once, so ids are given in order, and results find theirs by the latest call of that name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, usable: re.Pattern[str]) -> None:
+        self.usable = usable
         self.turns: list[Turn] = []
         self.taken: set[str] = set()
         self.latest: dict[str, str] = {}
@@ -59,7 +60,7 @@ class _Walk:
     def named(self, call: ToolCall) -> str:
         self.count += 1
         wire = call.provider_id
-        if not wire or wire in self.taken or len(wire) > _LONGEST_ID:
+        if wire in self.taken or not self.usable.fullmatch(wire):
             wire = f"call_{self.count}"
         while wire in self.taken:
             wire += "_"
@@ -93,9 +94,9 @@ class _Walk:
             self.turns.append(Turn("tool", results=tuple(lost)))
 
 
-def turns(messages: Sequence[Message]) -> list[Turn]:
-    """The conversation, paired and complete."""
-    walk = _Walk()
+def turns(messages: Sequence[Message], usable: re.Pattern[str] = _ANY_ID) -> list[Turn]:
+    """The conversation, paired and complete; a provider's ids that are not ``usable`` are replaced."""
+    walk = _Walk(usable)
     last = max((index for index, message in enumerate(messages) if message.role == "user"), default=-1)
     for index, message in enumerate(messages):
         current = index > last
@@ -149,16 +150,3 @@ def sent_arguments(call: ToolCall) -> str:
     except (ValueError, RecursionError):
         pass
     return json.dumps({"invalid_json": call.arguments})
-
-
-def arguments_text(value: object) -> str:
-    """Arguments as text: some servers send an object instead, or nothing."""
-    if isinstance(value, str):
-        return value if value.strip() else "{}"
-    return "{}" if value is None else json.dumps(value, separators=(",", ":"))
-
-
-def proposed(name: object, arguments: object, provider_id: object) -> ProposedCall:
-    """A call as a server wrote it, with missing fields empty."""
-    given = provider_id if isinstance(provider_id, str) else ""
-    return ProposedCall(sound(str(name or "")), sound(arguments_text(arguments)), sound(given))

@@ -1,0 +1,101 @@
+"""One client, and so one pool of connections, for each event loop that asks; closed in time, whoever forgets to.
+
+A client is closed by `Pool.aclose`, or else when nobody holds the pool, or when its loop shuts down, so that no script
+ends with a warning about an open connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+__all__ = ["Pool"]
+
+Client = TypeVar("Client")
+
+#: Ten years, in seconds.
+_NEVER = 3.2e8
+
+
+class Pool(Generic[Client]):
+    """Clients of one server, one for each event loop.
+
+    Args:
+        make: makes a client; called in a thread, since reading the system's certificates takes tens of milliseconds.
+        close: closes one, on its own loop.
+    """
+
+    def __init__(self, make: Callable[[], Client], close: Callable[[Client], Awaitable[object]]) -> None:
+        self._make = make
+        self._close = close
+        self._open: dict[asyncio.AbstractEventLoop, _Open[Client]] = {}
+
+    async def client(self) -> Client:
+        """The running loop's client; made on first use."""
+        loop = asyncio.get_running_loop()
+        opened = self._open.get(loop)
+        if opened is not None:
+            return opened.client
+        client = await asyncio.to_thread(self._make)
+        opened = self._open.get(loop)
+        if opened is not None:  # another request was faster, and this client has no connection yet
+            return opened.client
+        for gone in [known for known in self._open if known.is_closed()]:
+            del self._open[gone]
+        opened = self._open[loop] = _Open(client, self._close, loop)
+        weakref.finalize(self, opened.abandon).atexit = False
+        await opened.keep()
+        return client
+
+    async def aclose(self) -> None:
+        """Close every client. The next request opens a new one."""
+        here = asyncio.get_running_loop()
+        for loop in list(self._open):
+            opened = self._open.pop(loop)
+            if loop is here:
+                await opened.close()
+            else:
+                opened.abandon()
+
+
+class _Open(Generic[Client]):
+    """One loop's client, and what closes it in time.
+
+    The client lives in an asynchronous generator: a loop that shuts down in order closes those. A timer that never rings
+    has the loop hold the generator, since the garbage collector may take an open session before it takes what closes it.
+    """
+
+    def __init__(self, client: Client, close: Callable[[Client], Awaitable[object]], loop: asyncio.AbstractEventLoop) -> None:
+        self.client = client
+        self._loop = loop
+        self._keeper = _kept(client, close)
+        self._held = loop.call_later(_NEVER, id, self._keeper)
+
+    async def keep(self) -> None:
+        """Begin to watch over the client."""
+        await anext(self._keeper)
+
+    async def close(self) -> None:
+        """Close the client, on its own loop."""
+        self._held.cancel()
+        await self._keeper.aclose()
+
+    def abandon(self) -> None:
+        """Have its own loop close the client; from anywhere, also while nothing may be awaited."""
+        with suppress(RuntimeError):  # the loop is closed, and the client with it
+            self._loop.call_soon_threadsafe(self._closing)
+
+    def _closing(self) -> None:
+        # The task's own callback holds it until it is done.
+        task = self._loop.create_task(self.close())
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+async def _kept(client: Client, close: Callable[[Client], Awaitable[object]]) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        await close(client)
