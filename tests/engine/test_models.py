@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -97,7 +97,10 @@ async def test_a_model_that_stops_in_mid_stream_is_asked_again(store: str) -> No
         ]
 
 
-@pytest.mark.parametrize("garbage", [None, "text", 7, object(), ModelReply(calls=("what",))])  # type: ignore[arg-type]  garbage
+GARBAGE: list[Any] = [None, "text", 7, object(), ModelReply(calls=cast("Any", ("what",)))]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
 async def test_garbage_is_a_failure_of_the_model(store: str, garbage: Any) -> None:
     async def request(request: ModelRequest, emit: Emit) -> Any:
         return garbage

@@ -1,0 +1,351 @@
+"""A tool that starts a run: one trace, one budget, cancelled together, asked for at the root, no worker held meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from surefoot.app import App
+from surefoot.core import events as ev
+from surefoot.core.agent import Agent
+from surefoot.core.messages import Text, Usage
+from surefoot.core.model import ModelReply, ProposedCall
+from surefoot.core.run import Run
+from surefoot.core.tool import ToolContext
+from surefoot.core.values import Limits
+from surefoot.testing.models import FunctionModel, ScriptedModel
+from surefoot.tools.function import tool
+from tests.flows.kit import QUICK, of_kind, opened, results
+
+USAGE = Usage(input=10, output=2)
+
+
+class House:
+    """A parent whose tool ``ask`` runs a child, and a child with an unsafe tool."""
+
+    def __init__(self, *child: Any, prompts: tuple[str, ...] = ("go",), **options: Any) -> None:
+        self.bodies: list[int] = []
+        self.refunded: list[str] = []
+
+        @tool
+        def refund(order: str) -> str:
+            self.refunded.append(order)
+            return "refunded"
+
+        self.child_model = ScriptedModel(*(child or ("child's answer",)), usage=USAGE)
+        self.child = Agent("child", model=self.child_model, tools=[refund])
+
+        @tool(effect="idempotent")
+        async def ask(context: ToolContext[Any]) -> str:
+            self.bodies.append(context.attempt)
+            answers = [(await context.run(self.child, prompt, **options)) for prompt in prompts]
+            return " and ".join(str(run.output or (run.error and run.error.kind)) for run in answers)
+
+        self.model = ScriptedModel(("ask", {}), "parent's answer", usage=USAGE)
+        self.parent = Agent("parent", model=self.model, tools=[ask])
+
+    @property
+    def told(self) -> str:
+        return results(self.model.requests[1])[0].text
+
+
+async def children(app: App, run: Run[Any]) -> list[Run[Any]]:
+    return list(reversed(await app.list(parent=run.id)))
+
+
+REFUND: Any = (("refund", {"order": "81"}), "refunded it")
+
+
+async def test_a_tool_can_run_another_agent(store: str) -> None:
+    house = House()
+    async with opened(store) as app:
+        run = await app.run(house.parent, "go", user="dana", tenant="t", traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
+        child = (await children(app, run))[0]
+        started = (await of_kind(app, child, ev.RunStarted))[0]
+    assert (run.output, house.told) == ("parent's answer", "child's answer")
+    assert (child.parent, child.agent, child.status, child.output) == (run.id, "child", "done", "child's answer")
+    assert (child.user, child.tenant, child.trace_id) == ("dana", "t", "a" * 32)
+    assert started.parent_call == "0.0"
+
+
+async def test_what_a_child_spends_is_its_parents(store: str) -> None:
+    house = House(prompts=("one",))
+    async with opened(store) as app:
+        run = await app.run(house.parent, "go")
+    assert run.steps == 3
+    assert run.usage == Usage(input=30, output=6)
+    assert run.tool_calls == 1
+
+
+async def test_several_children_each_run_once(store: str) -> None:
+    house = House("first", "second", prompts=("one", "two"))
+    async with opened(store) as app:
+        run = await app.run(house.parent, "go")
+        assert [child.output for child in await children(app, run)] == ["first", "second"]
+    assert house.told == "first and second"
+    assert run.steps == 4
+
+
+async def test_a_childs_question_is_asked_at_the_root(store: str) -> None:
+    house = House(*REFUND)
+    async with opened(store) as app:
+        run = await app.run(house.parent, "go")
+        child = (await children(app, run))[0]
+        assert (run.status, child.status) == ("waiting", "waiting")
+        assert [(r.tool, r.run, r.path) for r in run.waiting] == [("refund", child.id, (run.id, child.id))]
+        await app.decide(run.waiting[0], approve=True, by="dana")
+        run = await app.wait(run)
+    assert (run.output, house.told, house.refunded) == ("parent's answer", "refunded it", ["81"])
+    assert house.bodies == [1, 1], "a body that waited goes on with its attempt"
+    assert (run.tool_calls, run.steps) == (2, 4)
+
+
+async def test_a_parent_holds_no_worker_while_its_child_waits(store: str) -> None:
+    house = House(*REFUND)
+    async with opened(store, settings=replace(QUICK, concurrency=1)) as app:
+        run = await app.run(house.parent, "go")
+        assert (await app.run(Agent("other", model=ScriptedModel("hello")), "hi")).output == "hello"
+        await app.decide(run.waiting[0], approve=True)
+        assert (await app.wait(run)).output == "parent's answer"
+
+
+async def test_a_child_that_waits_survives_a_restart(store: str) -> None:
+    house = House(*REFUND)
+    async with opened(store) as app:
+        run = await app.run(house.parent, "go")
+        kept = app.store
+    async with opened(kept) as app:
+        await app.decide(run.waiting[0], approve=True)
+    async with opened(kept, house.parent, house.child) as app:
+        assert (await app.wait(run)).output == "parent's answer"
+    assert house.refunded == ["81"]
+
+
+async def test_a_callback_answers_for_children_too(store: str) -> None:
+    house = House(*REFUND)
+    async with opened(store, approve=lambda request: True) as app:
+        run = await app.run(house.parent, "go")
+    assert (run.output, house.refunded, house.bodies) == ("parent's answer", ["81"], [1])
+
+
+async def test_a_callback_that_breaks_over_a_child_is_no_failure_of_the_tool(store: str) -> None:
+    def approve(request: Any) -> bool:
+        raise ZeroDivisionError("the callback broke")
+
+    house = House(*REFUND)
+    async with opened(store, approve=approve) as app:
+        started = await app.start(house.parent, "go")
+        async for _ in app.follow(started):
+            pass
+        run = await app.get(started)
+        assert (run.status, [request.tool for request in run.waiting]) == ("waiting", ["refund"])
+
+
+@pytest.mark.parametrize("how", ["gather", "group"])
+async def test_children_that_run_together_may_all_wait(store: str, how: str) -> None:
+    refunded: list[str] = []
+
+    @tool
+    def refund(order: str) -> str:
+        refunded.append(order)
+        return "refunded"
+
+    def reply(request: Any) -> Any:
+        order = request.messages[0].text
+        return f"done {order}" if len(request.messages) > 1 else ("refund", {"order": order})
+
+    child = Agent("child", model=FunctionModel(reply), tools=[refund])
+
+    @tool(effect="idempotent")
+    async def ask(context: ToolContext[Any]) -> str:
+        if how == "gather":
+            runs = await asyncio.gather(context.run(child, "a"), context.run(child, "b"))
+        else:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(context.run(child, order)) for order in "ab"]
+            runs = [task.result() for task in tasks]
+        return ", ".join(run.output for run in runs)
+
+    model = ScriptedModel(("ask", {}), "parent's answer")
+    async with opened(store) as app:
+        run = await app.run(Agent("parent", model=model, tools=[ask]), "go")
+        while run.waiting:
+            for request in run.waiting:
+                await app.decide(request, approve=True)
+            run = await app.wait(run)
+    assert (run.output, sorted(refunded)) == ("parent's answer", ["a", "b"])
+    assert results(model.requests[1])[0].text == "done a, done b"
+
+
+async def test_a_child_keeps_to_what_is_left_of_its_parents_limits(store: str) -> None:
+    house = House(*[("refund", {"order": "1"})] * 9)
+    async with opened(store, approve=lambda request: True) as app:
+        run = await app.run(house.parent, "go", limits=Limits(steps=4))
+        child = (await children(app, run))[0]
+        assert child.error is not None
+        assert (child.steps, child.error.kind) == (3, "limit_exceeded")
+        assert run.error is not None
+        assert (run.status, run.error.kind, run.steps) == ("failed", "limit_exceeded", 4)
+
+
+async def test_a_childs_own_limits_hold_within_its_parents(store: str) -> None:
+    house = House(*[("refund", {"order": "1"})] * 9)
+    strict = Agent("child", model=house.child_model, tools=house.child.tools, limits=Limits(steps=2))
+    house.child = strict
+    async with opened(store, approve=lambda request: True) as app:
+        run = await app.run(house.parent, "go", limits=Limits(steps=30))
+        assert (await children(app, run))[0].steps == 2
+    assert house.told == "limit_exceeded"
+
+
+async def test_limits_given_to_a_child_are_over_its_agents_but_within_its_parents(store: str) -> None:
+    house = House(*[("refund", {"order": "1"})] * 9, limits=Limits(steps=20, tool_calls=3))
+    house.child = Agent("child", model=house.child_model, tools=house.child.tools, limits=Limits(steps=1))
+    async with opened(store, approve=lambda request: True) as app:
+        run = await app.run(house.parent, "go", limits=Limits(steps=30))
+        assert (await children(app, run))[0].tool_calls == 3
+
+
+async def test_a_child_may_wait_longer_than_its_parents_tool_may_take(store: str) -> None:
+    house = House(*REFUND)
+    async with opened(store, settings=replace(QUICK, tool_timeout=0.2)) as app:
+        run = await app.run(house.parent, "go")
+        started = (await of_kind(app, (await children(app, run))[0], ev.RunStarted))[0]
+        assert started.deadline == 0
+
+
+async def test_a_child_keeps_its_parents_deadline(store: str) -> None:
+    house = House(deadline=timedelta(days=30))
+    async with opened(store) as app:
+        run = await app.run(house.parent, "go", deadline=timedelta(hours=1))
+        parent = (await of_kind(app, run, ev.RunStarted))[0]
+        child = (await of_kind(app, (await children(app, run))[0], ev.RunStarted))[0]
+    assert child.deadline == parent.deadline
+
+
+async def test_a_parent_and_its_child_are_cancelled_together(store: str) -> None:
+    house = House(ModelReply.say("never"))
+    house.child = Agent("child", model=ScriptedModel("never", delay=60))
+    async with opened(store) as app:
+        run = await app.start(house.parent, "go")
+        await _until_child_asks(app, run)
+        cancelled = await app.cancel(run, by="dana")
+        assert cancelled.status == "cancelled"
+        child = await app.wait((await children(app, run))[0])
+        assert child.status == "cancelled"
+        assert child.error is not None
+        assert child.error.message == "its parent was cancelled"
+
+
+async def _until_child_asks(app: App, run: Run[Any]) -> None:
+    async for record in app.store.follow():
+        if isinstance(record.event, ev.ModelRequested) and record.stream != run.id:
+            return
+
+
+async def test_a_child_that_waits_is_cancelled_with_its_parent(store: str) -> None:
+    house = House(*REFUND)
+    async with opened(store) as app:
+        run = await app.run(house.parent, "go")
+        run = await app.cancel(run)
+        assert (run.status, run.waiting) == ("cancelled", ())
+        assert (await app.wait((await children(app, run))[0])).status == "cancelled"
+
+
+async def test_a_child_started_as_its_parent_is_cancelled_does_not_stay(store: str) -> None:
+    child = Agent("child", model=ScriptedModel("never", delay=60))
+
+    @tool(effect="read")
+    async def ask(context: ToolContext[Any]) -> str:
+        try:
+            await app.send(context.run_id, "x")
+            inside.set()
+            await asyncio.Event().wait()
+        finally:
+            await context.run(child, "too late")
+        return "never"
+
+    inside = asyncio.Event()
+    async with opened(store) as app:
+        run = await app.start(Agent("parent", model=ScriptedModel(("ask", {})), tools=[ask]), "go")
+        await inside.wait()
+        assert (await app.cancel(run)).status == "cancelled"
+        assert (await app.wait((await children(app, run))[0])).status == "cancelled"
+
+
+async def test_a_child_that_fails_is_for_the_tool_to_judge(store: str) -> None:
+    house = House(ModelReply((Text(""),)), "", "")
+    async with opened(store) as app:
+        run = await app.run(house.parent, "go")
+        child = (await children(app, run))[0]
+    assert (run.output, child.status, house.told) == ("parent's answer", "failed", "malformed_output")
+
+
+async def test_a_body_that_is_tried_again_finds_its_child_again(store: str) -> None:
+    tries: list[int] = []
+    child = Agent("child", model=ScriptedModel("answer", usage=USAGE))
+
+    @tool(effect="read")
+    async def ask(context: ToolContext[Any]) -> str:
+        run: Run[Any] = await context.run(child, "go")
+        tries.append(1)
+        if len(tries) < 3:
+            raise ConnectionError("no")
+        return str(run.output)
+
+    model = ScriptedModel(("ask", {}), "done", usage=USAGE)
+    async with opened(store) as app:
+        run = await app.run(Agent("parent", model=model, tools=[ask]), "go")
+        assert len(await children(app, run)) == 1
+    assert (run.output, run.steps) == ("done", 3), "what the child spent counts once"
+
+
+async def test_an_agent_may_run_itself_within_one_place(store: str) -> None:
+    def reply(request: Any) -> Any:
+        depth = int(request.messages[0].text)
+        if depth == 0 or len(request.messages) > 1:
+            return f"depth {depth}"
+        return ModelReply(calls=(ProposedCall("deeper", f'{{"depth":{depth - 1}}}'),))
+
+    @tool(effect="read")
+    async def deeper(context: ToolContext[Any], depth: int) -> str:
+        return str((await context.run("a", str(depth))).output)
+
+    agent = Agent("a", model=FunctionModel(reply), tools=[deeper])
+    async with opened(store, settings=replace(QUICK, concurrency=1, agent_concurrency=1)) as app:
+        run = await app.run(agent, "3")
+        assert run.output == "depth 3"
+        assert len(await app.list()) == 4
+
+
+async def test_a_queued_child_does_not_wait_for_the_place_its_parent_holds(store: str) -> None:
+    house, busy = House(*REFUND), asyncio.Event()
+
+    @tool(effect="read")
+    async def work() -> str:
+        await busy.wait()
+        return "worked"
+
+    other = Agent("other", model=ScriptedModel(("work", {}), "done"), tools=[work])
+    async with opened(store, settings=replace(QUICK, concurrency=1)) as app:
+        run = await app.run(house.parent, "go")
+        running = await app.start(other, "go")
+        async for record in app.follow(running):
+            if isinstance(record.event, ev.ToolStarted):
+                break
+        await app.send(run, "hurry up")  # the parent queues first, and will look for its child again
+        await app.decide(run.waiting[0], approve=True)
+        busy.set()
+        assert (await app.wait(run)).output == "parent's answer"
+
+
+async def test_children_that_a_stranger_starts_are_refused() -> None:
+    context: ToolContext[None] = ToolContext(
+        run_id="r", call_id="0.0", agent="a", idempotency_key="r:0.0", fencing_token=1, deps=None
+    )
+    with pytest.raises(RuntimeError, match="belongs to no application"):
+        await context.run("a", "go")
