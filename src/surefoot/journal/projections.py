@@ -27,8 +27,9 @@ def prepare(connection: sqlite3.Connection, sql: Statements, tables: Sequence[Pr
         try:
             known = connection.execute(sql["projected"], (table.name,)).fetchone()
             if known is None:
-                table.rebuild(connection)
-            _catch_up(connection, sql, table, known[0] if known else 0)
+                rebuild(connection, sql, table)
+            else:
+                _catch_up(connection, sql, table, known[0])
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")
@@ -52,6 +53,7 @@ def keep(connection: sqlite3.Connection, tables: Sequence[Projection], batch: Ba
 def rebuild(connection: sqlite3.Connection, sql: Statements, table: Projection) -> None:
     """Empty a table, and apply every event."""
     table.rebuild(connection)
+    connection.execute(sql["project"], (table.name, 0))
     _catch_up(connection, sql, table, 0)
 
 

@@ -29,6 +29,8 @@ _NOTE, _FRESH = 10.0, 3.0
 _ELSEWHERE = 0.1
 #: Seconds a delta is kept in the file.
 _KEPT = 5.0
+#: Later than any time (Unix microseconds).
+_EVER = 1 << 62
 #: Seconds after the last delta during which notes are looked for.
 _LATELY = 2.0
 #: Deltas waiting to be written; more are dropped.
@@ -184,7 +186,10 @@ class Relay:
             with contextlib.suppress(sqlite3.Error):
                 for run in self._noted:
                     self._connection.execute(self._sql["leave"], (run, self._owner))
-                self._connection.execute(self._sql["forget"], (self._clock.now() - int(_KEPT * 1_000_000),))
+                now = self._clock.now()
+                (watched,) = self._connection.execute(self._sql["watched"], ("", now)).fetchone()
+                # When nobody watches any more, nothing is left behind.
+                self._connection.execute(self._sql["forget"], (now - int(_KEPT * 1_000_000) if watched != "[]" else _EVER,))
             self._connection.close()
             self._connection = None
         self._noted.clear()
