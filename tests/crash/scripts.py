@@ -164,8 +164,9 @@ def _outside(steps: list[Step], limits: Limits) -> st.SearchStrategy[list[Interf
     places = [("model.requested", str(number)) for number in (*calling, *last)]
     places += [("model.replied", str(number)) for number in calling]
     for number in calling:
-        for index in range(len(steps[number].calls)):
-            places += [(tag, f"{number}.{index}") for tag in ("tool.started", "tool.returned", "approval.requested")]
+        # A result is committed together with the request after it.
+        tags = ("tool.started", "approval.requested", "tool.returned")[: 3 if spare or number != calling[-1] else 2]
+        places += [(tag, f"{number}.{index}") for index in range(len(steps[number].calls)) for tag in tags]
     if not places:
         return st.just([])
     one = st.tuples(st.sampled_from(("message", "message", "message", "cancel")), st.sampled_from(places))
