@@ -163,7 +163,7 @@ async def test_children_that_run_together_may_all_wait(store: str, how: str) -> 
     @tool(effect="idempotent")
     async def ask(context: ToolContext[Any]) -> str:
         if how == "gather":
-            runs = await asyncio.gather(context.run(child, "a"), context.run(child, "b"))
+            runs: list[Run[Any]] = list(await asyncio.gather(context.run(child, "a"), context.run(child, "b")))
         else:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(context.run(child, order)) for order in "ab"]
