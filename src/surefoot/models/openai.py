@@ -8,8 +8,6 @@ serves all models of one key and address; retries are the caller's. What each pr
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -17,12 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from surefoot.core.errors import MissingExtra, MissingKey, ModelError
-from surefoot.core.messages import Text, text_of
-from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, OutputSchema
+from surefoot.core.model import Emit, ModelReply, ModelRequest, OutputSchema
 from surefoot.core.naming import WireNames, wire_names
 from surefoot.models import openai_chat, openai_responses
+from surefoot.models.forms import ANSWER, Form, Forms, answer_about, merged, prompt_for, visible_to
 from surefoot.models.openai_schema import Shape
-from surefoot.models.pricing import load_prices
+from surefoot.models.pools import Lazy, present
 from surefoot.models.reading import Deltas
 from surefoot.models.real import require_real_models
 from surefoot.models.windows import context_window
@@ -30,7 +28,7 @@ from surefoot.models.windows import context_window
 if TYPE_CHECKING:
     from surefoot.models.openai_client import Clients
 
-__all__ = ["DEFAULT_MODEL", "KEY", "Connection", "OpenAI", "provider"]
+__all__ = ["DEFAULT_MODEL", "KEY", "Connection", "Form", "OpenAI", "provider"]
 
 #: The environment variable that holds the key.
 KEY = "OPENAI_API_KEY"
@@ -38,12 +36,6 @@ KEY = "OPENAI_API_KEY"
 DEFAULT_MODEL = "gpt-6.1-terra"
 #: Seconds a request may take when its settings do not say.
 _PATIENCE = 600.0
-#: The tool a model calls to answer where the server has no structured output.
-_ANSWER = "final_answer"
-
-#: How structured output is asked for, best first: the provider's strict mode, its plain JSON Schema, a tool whose
-#: arguments are the answer, the prompt. A server that refuses one is asked by the next, and remembered.
-Form = Literal["strict", "schema", "tool", "prompt"]
 _FORMS: tuple[Form, ...] = ("strict", "schema", "tool", "prompt")
 _FORM_REFUSED = re.compile(r"json_schema|structured|schema|grammar|tool_choice|format", re.IGNORECASE)
 
@@ -64,32 +56,18 @@ _APIS: Mapping[str, _Api] = {
 }
 
 
-class Connection:
+class Connection(Lazy["Clients"]):
     """A server and a key, with the connections to it; several models may share one. Opened on first use."""
 
     def __init__(self, key: str, base_url: str = "") -> None:
         self.base_url = base_url
-        self._key = key
-        self._clients: Clients | None = None
 
-    async def clients(self) -> Clients:
-        """The clients. The first call imports `openai`, in a thread, since that takes most of a second."""
-        clients = self._clients
-        if clients is None:
-            make = await asyncio.to_thread(_imported)
-            # Of two first requests at once, the slower finds what the faster made.
-            clients = self._kept(make)
-        return clients
+        def make() -> Clients:
+            from surefoot.models.openai_client import Clients
 
-    def _kept(self, make: Callable[[str, str | None], Clients]) -> Clients:
-        if self._clients is None:
-            self._clients = make(self._key, self.base_url or None)
-        return self._clients
+            return Clients(key, base_url or None)
 
-    async def aclose(self) -> None:
-        """Close all connections; the next request opens new ones."""
-        if self._clients is not None:
-            await self._clients.aclose()
+        super().__init__(make)
 
 
 class OpenAI:
@@ -123,7 +101,7 @@ class OpenAI:
         context_window: int | None = None,
         connection: Connection | None = None,
     ) -> None:
-        if not (_present("openai") and _present("aiohttp")):
+        if not present("openai", "aiohttp"):
             raise MissingExtra("the provider openai:", "openai")
         self.model = model
         self.connection = connection or _connection(api_key, base_url, os.environ)
@@ -131,8 +109,7 @@ class OpenAI:
         self._api = _APIS[api or ("responses" if self._own else "chat")]
         self._stream = stream
         self._window = context_window
-        self._forms = _FORMS[_FORMS.index(output) if output else 0 :]
-        self._shape: tuple[OutputSchema, Form, Shape] | None = None
+        self._forms = Forms(_FORMS[_FORMS.index(output) if output else 0 :], _shaped, _FORM_REFUSED)
 
     @property
     def name(self) -> str:
@@ -152,7 +129,11 @@ class OpenAI:
             async with asyncio.timeout(patience):
                 if request.output is None:
                     return await self._ask(request, emit, None, patience)
-                return await self._structured(request, request.output, emit, patience)
+                return await self._forms.ask(
+                    request.output,
+                    lambda form, shape: self._ask(request, emit, (form, shape), patience),
+                    tools=bool(request.tools),
+                )
         except TimeoutError:
             raise ModelError("timeout", f"{self.name} did not answer within {patience:g} seconds") from None
 
@@ -164,45 +145,25 @@ class OpenAI:
         where = f", base_url={self.connection.base_url!r}" if self.connection.base_url else ""
         return f"OpenAI({self.model!r}{where})"
 
-    async def _structured(self, request: ModelRequest, output: OutputSchema, emit: Emit, patience: float) -> ModelReply:
-        forms = self._forms
-        for form in forms:
-            try:
-                reply = await self._ask(request, emit, form, patience)
-            except ModelError as error:
-                refused = error.kind == "invalid_request" and _FORM_REFUSED.search(str(error))
-                if form == forms[-1] or not refused:
-                    raise
-            else:
-                self._forms = self._forms[self._forms.index(form) :] if form in self._forms else self._forms
-                return self._answered(reply, self._shaped(output, form), form)
-        raise AssertionError("the last form either answers or raises")
-
-    async def _ask(self, request: ModelRequest, emit: Emit, form: Form | None, patience: float) -> ModelReply:
+    async def _ask(self, request: ModelRequest, emit: Emit, wanted: tuple[Form, Shape] | None, patience: float) -> ModelReply:
         names = wire_names(request.tools)
         body: dict[str, Any] = await self._api.body(self.model, request, names, own=self._own)
-        if request.output is not None and form is not None:
-            self._demand(body, request.output, form)
+        if request.output is not None and wanted is not None:
+            self._demand(body, request.output, *wanted)
         if self._stream:
             body["stream"] = True
             if self._api.path == openai_chat.PATH:
                 body["stream_options"] = {"include_usage": True}
-        _add(body, request.settings.extra)
+        merged(body, request.settings.extra)
         clients = await self.connection.clients()
-        answer = self._api.answer(Deltas(_without(emit, _ANSWER) if form == "tool" else emit), names)
+        answer = self._api.answer(Deltas(visible_to(emit, wanted[0] if wanted else None)), names)
         if not self._stream:
             return answer.whole(*await clients.fetch(self._api.path, body, patience))
         data, headers = await clients.stream(self._api.path, body, patience, answer.add)
         return answer.finished(headers) if data is None else answer.whole(data, headers)
 
-    def _shaped(self, output: OutputSchema, form: Form) -> Shape:
-        if self._shape is None or self._shape[0] is not output or self._shape[1] != form:
-            self._shape = (output, form, Shape(output.schema, strict=form == "strict"))
-        return self._shape[2]
-
-    def _demand(self, body: dict[str, Any], output: OutputSchema, form: Form) -> None:
+    def _demand(self, body: dict[str, Any], output: OutputSchema, form: Form, shape: Shape) -> None:
         """Ask for an answer that meets a schema, in one of the forms."""
-        shape = self._shaped(output, form)
         name = re.sub(r"[^A-Za-z0-9_-]+", "_", output.name)[:64] or "answer"
         if form in ("strict", "schema"):
             wanted = {"name": name, "schema": shape.schema, "strict": shape.strict}
@@ -213,30 +174,14 @@ class OpenAI:
             else:
                 body["text"] = {"format": {"type": "json_schema", **wanted}}
         elif form == "tool":
-            said = "Give the final answer. Call this once, alone, when you have everything the answer needs."
-            description = f"{output.description} {said}".strip()
-            body["tools"] = [*body.get("tools", ()), self._api.function(_ANSWER, description, shape.schema)]
+            body["tools"] = [*body.get("tools", ()), self._api.function(ANSWER, answer_about(output), shape.schema)]
             body["tool_choice"] = "required"
         else:
-            _instruct(body, shape.schema)
+            _instruct(body, prompt_for(shape.schema))
 
-    def _answered(self, reply: ModelReply, shape: Shape, form: Form) -> ModelReply:
-        """The reply with its structured answer as text, whichever way it came."""
-        calls = reply.calls
-        parts = reply.parts
-        if form == "tool":
-            answers = [call for call in calls if call.name == _ANSWER]
-            calls = tuple([call for call in calls if call.name != _ANSWER])
-            # An answer given together with calls came too early: the model has not seen their results.
-            if answers and not calls:
-                parts = (*[part for part in parts if type(part) is not Text], Text(answers[0].arguments))
-        finish = "stop" if reply.finish == "tool_calls" and not calls else reply.finish
-        text = text_of(parts)
-        if not calls and text:
-            restored = shape.restored(text)
-            if restored != text:
-                parts = (*[part for part in parts if type(part) is not Text], Text(restored))
-        return ModelReply(parts, calls, reply.usage, finish, reply.model, reply.request_id, reply.first_token, reply.extra)
+
+def _shaped(schema: Mapping[str, Any], form: Form) -> Shape:
+    return Shape(schema, strict=form == "strict")
 
 
 def provider(environ: Mapping[str, str]) -> Callable[[str], OpenAI]:
@@ -260,25 +205,7 @@ def _connection(api_key: str | None, base_url: str | None, environ: Mapping[str,
     return Connection(key or "none", address)
 
 
-def _present(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ImportError:
-        return False
-
-
-def _imported() -> Callable[[str, str | None], Clients]:
-    from surefoot.models.openai_client import Clients
-
-    load_prices()  # the reply's price is asked for next, and this is a thread that may wait
-    return Clients
-
-
-def _instruct(body: dict[str, Any], schema: Mapping[str, Any]) -> None:
-    text = (
-        "Your final answer must be one JSON value that meets this JSON Schema, with no other text and no code fence:\n"
-        + json.dumps(schema, ensure_ascii=False)
-    )
+def _instruct(body: dict[str, Any], text: str) -> None:
     messages = body.get("messages")
     if messages is None:
         body["instructions"] = f"{body['instructions']}\n\n{text}" if "instructions" in body else text
@@ -286,24 +213,3 @@ def _instruct(body: dict[str, Any], schema: Mapping[str, Any]) -> None:
         messages[0] = {"role": "system", "content": f"{messages[0]['content']}\n\n{text}"}
     else:
         messages.insert(0, {"role": "system", "content": text})
-
-
-def _add(body: dict[str, Any], extra: Mapping[str, Any]) -> None:
-    """Add the caller's own fields: objects are merged, None removes a field, anything else replaces it."""
-    for key, value in extra.items():
-        if value is None:
-            body.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(body.get(key), dict):
-            body[key] = {**body[key], **value}
-        else:
-            body[key] = value
-
-
-def _without(emit: Emit, hidden: str) -> Emit:
-    """Hide the tool that stands for the answer from those who watch."""
-
-    def send(delta: Delta) -> None:
-        if not (delta.kind == "call" and delta.text == hidden):
-            emit(delta)
-
-    return send

@@ -1,23 +1,35 @@
 """One client, and so one pool of connections, for each event loop that asks; closed in time, whoever forgets to.
 
-A client is closed by `Pool.aclose`, or else when nobody holds the pool, or when its loop shuts down, so that no script
-ends with a warning about an open connection.
+`Lazy` imports a vendor's package when it is first needed; `Pool` keeps its clients. A client is closed by `Pool.aclose`,
+or else when nobody holds the pool, or when its loop shuts down, so that no script ends with a warning about an open
+connection.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-__all__ = ["Pool"]
+from surefoot.models.pricing import load_prices
+
+__all__ = ["Lazy", "Pool", "present"]
 
 Client = TypeVar("Client")
 
 #: Ten years, in seconds.
 _NEVER = 3.2e8
+
+
+def present(*packages: str) -> bool:
+    """Whether packages are installed, without importing them."""
+    try:
+        return all(importlib.util.find_spec(package) is not None for package in packages)
+    except ImportError:
+        return False
 
 
 class Pool(Generic[Client]):
@@ -99,3 +111,44 @@ async def _kept(client: Client, close: Callable[[Client], Awaitable[object]]) ->
         yield
     finally:
         await close(client)
+
+
+class _Closable(Protocol):
+    async def aclose(self) -> None: ...
+
+
+Clients = TypeVar("Clients", bound=_Closable)
+
+
+class Lazy(Generic[Clients]):
+    """What asks one server with one key, made on first use; several models may share one.
+
+    Args:
+        make: imports the vendor's package and makes the clients; called in a thread, since that takes most of a second.
+    """
+
+    def __init__(self, make: Callable[[], Clients]) -> None:
+        self._make = make
+        self._clients: Clients | None = None
+
+    async def clients(self) -> Clients:
+        """The clients."""
+        if self._clients is None:
+            made = await asyncio.to_thread(self._made)
+            return self._kept(made)
+        return self._clients
+
+    async def aclose(self) -> None:
+        """Close all connections; the next request opens new ones."""
+        if self._clients is not None:
+            await self._clients.aclose()
+
+    def _kept(self, made: Clients) -> Clients:
+        if self._clients is None:  # of two first requests at once, the slower finds what the faster made
+            self._clients = made
+        return self._clients
+
+    def _made(self) -> Clients:
+        clients = self._make()
+        load_prices()  # the reply's price is asked for next, and this is a thread that may wait
+        return clients
