@@ -10,7 +10,6 @@ from surefoot.clock import SystemClock
 from surefoot.core import events as ev
 from surefoot.core.events import Record, tag_of
 from surefoot.core.ports import Query
-from surefoot.core.state import fold
 from surefoot.journal import open_store
 from tests.crash.replay import check_once
 from tests.crash.shop import Ledger
@@ -48,7 +47,6 @@ async def judge(folder: Path, status: tuple[str, ...] = ("done",)) -> Tally:
         assert tag_of(journal[run][seq - 1].event) == tag, f"event {seq} of {run} is no longer {tag}"
     ledger = Ledger(folder / "ledger")
     for run, records in journal.items():
-        assert [record.seq for record in records] == list(range(1, len(records) + 1))
         check_once(records)
         _compare(run, records, ledger)
     every = [record.event for records in journal.values() for record in records]
@@ -95,4 +93,3 @@ def _compare(run: str, records: list[Record], ledger: Ledger) -> None:
             assert bodies <= 1 + again[call], f"unsafe call {run}:{call} ran {bodies} times, {again[call]} times as told"
     for call in {event.call for event in (record.event for record in records) if isinstance(event, ev.ToolReturned)}:
         assert done[call], f"{run}:{call} returned, and never happened"
-    assert fold(records) == fold(records)

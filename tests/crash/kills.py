@@ -13,10 +13,9 @@ import random
 import select
 import signal
 import sys
-import threading
 import time
-import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from surefoot.app import App
@@ -26,6 +25,7 @@ from surefoot.core.ports import Store
 from surefoot.journal import open_store
 from surefoot.settings import Settings
 from surefoot.testing.faults import Faults, FaultyStore
+from tests.crash.forks import fork, rehearse
 from tests.crash.shop import Ledger, clerk, human
 
 #: Runs that are open at any time, and the longest life of a worker in seconds.
@@ -62,30 +62,6 @@ async def work(folder: Path, acks: int, seed: int, last: bool) -> None:
     await store.close()
 
 
-async def rehearse(folder: Path) -> None:
-    """Do everything once, in memory, so that whatever is imported on first need is there before the first fork."""
-    settings = Settings(model="scripted:none", grace=0.0)
-    agent = clerk(Ledger(folder / "rehearsal"))
-    async with App("memory:", agents=[agent], settings=settings, approve=lambda request: True) as app:
-        assert (await app.run(agent, "work")).status == "done"
-
-
-def fork(folder: Path, acks: int, seed: int, last: bool) -> int:
-    """A new worker; its process id."""
-    assert threading.active_count() == 1
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            asyncio.run(work(folder, acks, seed, last))
-            code = 0
-        except BaseException:  # noqa: BLE001  shown, and told to the parent
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return pid
-
-
 def watch(pid: int, pipe: int, seconds: float, acks: int) -> int | None:
     """Copy what a worker says for so many seconds; its exit status when it ended by itself."""
     until = time.monotonic() + seconds
@@ -111,7 +87,7 @@ def main(folder: Path, kills: int, seed: int) -> int:
     acks = os.open(folder / "acks", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     reading, writing = os.pipe()
     for number in range(kills):
-        pid = fork(folder, writing, seed + number, last=False)
+        pid = fork(partial(work, folder, writing, seed + number, last=False))
         status = watch(pid, reading, chance.uniform(0.0, LIFE), acks)
         if status is not None:
             print(f"worker {number} ended by itself with {status}", flush=True)
@@ -119,7 +95,7 @@ def main(folder: Path, kills: int, seed: int) -> int:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         drain(reading, acks)
-    pid = fork(folder, writing, seed + kills, last=True)
+    pid = fork(partial(work, folder, writing, seed + kills, last=True))
     status = watch(pid, reading, 60.0, acks)
     if status is None:
         os.kill(pid, signal.SIGKILL)

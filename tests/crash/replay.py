@@ -64,23 +64,42 @@ def same(one: State, other: State) -> bool:
 
 
 def check_once(records: Sequence[Record]) -> None:
-    """Fail unless no call was started after its outcome, and none twice at once."""
-    over: set[str] = set()
+    """Fail unless every call has one outcome at most, is not started after it, nor again while its worker has the run."""
+    check_epochs(records)
+    over: Counter[str] = Counter()
+    open_calls: set[str] = set()
     asked: dict[str, str] = {}
-    finals: Counter[str] = Counter()
     for record in records:
         match record.event:
+            case ev.RunClaimed():
+                open_calls.clear()
             case ev.ToolStarted(call=call):
-                assert call not in over, f"call {call} was started again at {record.seq}"
+                assert not over[call], f"call {call} was started again at {record.seq}"
+                assert call not in open_calls, f"the outcome of call {call} before {record.seq} is lost"
+                open_calls.add(call)
             case ev.ToolReturned(call=call) | ev.ToolDenied(call=call) | ev.ToolFailed(call=call, retry_at=0):
-                over.add(call)
-                finals[call] += 1
-            case ev.ToolIndeterminate(call=call, request=request) | ev.ApprovalRequested(call=call, request=request):
+                over[call] += 1
+            case ev.ApprovalRequested(call=call, request=request):
                 asked[request] = call
             case ev.ApprovalDecided(request=request, decision=decision) if decision not in ("approve", "retry"):
-                over.add(asked[request])
-                finals[asked[request]] += 1
+                over[asked[request]] += 1
+            case ev.ToolIndeterminate(call=call, request=request):
+                asked[request] = call
+                open_calls.discard(call)
+            case ev.ToolFailed(call=call) | ev.ToolProgressed(call=call, waiting=(_, *_)):
+                open_calls.discard(call)
             case _:
                 pass
-    twice = [call for call, count in finals.items() if count > 1]
+    twice = [call for call, count in over.items() if count > 1]
     assert not twice, f"calls with more than one outcome: {twice}"
+
+
+def check_epochs(records: Sequence[Record]) -> None:
+    """Fail when the stream forked: a gap, or a worker that wrote before its claim or after another's."""
+    epoch = 0
+    for seq, record in enumerate(records, 1):
+        assert record.seq == seq
+        if isinstance(record.event, ev.RunClaimed):
+            assert record.epoch == epoch + 1
+            epoch = record.epoch
+        assert record.epoch in (0, epoch), f"event {seq} is of epoch {record.epoch}, written in {epoch}"

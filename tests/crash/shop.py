@@ -10,9 +10,10 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ from surefoot.core.tool import Done, NotDone, ToolContext
 from surefoot.testing.models import FunctionModel
 from surefoot.tools.function import tool
 
-__all__ = ["Ledger", "Line", "clerk", "human", "settle_truthfully"]
+__all__ = ["TOOLS", "Ledger", "Line", "clerk", "human", "settle_truthfully"]
 
-_TOOLS = ("look", "put", "transfer", "send")
+TOOLS = ("look", "put", "transfer", "send")
 _STEPS = 3
 
 
@@ -75,8 +76,9 @@ class Ledger:
         return self.count("E")[run, call] > 0
 
 
-def clerk(ledger: Ledger, pause: Callable[[], float] = lambda: 0.0) -> Agent[Any, str]:
-    """An agent of three steps with one to three calls each, whose bodies take ``pause()`` seconds around their effect."""
+def clerk(ledger: Ledger, pause: Callable[[], float] = lambda: 0.0, names: Sequence[str] = TOOLS) -> Agent[Any, str]:
+    """An agent of three steps with one to three calls each of these tools, whose bodies take ``pause()`` seconds before
+    and after their effect."""
 
     def body(name: str) -> Callable[..., Any]:
         async def run(context: ToolContext[Any], n: int) -> str:
@@ -94,7 +96,7 @@ def clerk(ledger: Ledger, pause: Callable[[], float] = lambda: 0.0) -> Agent[Any
 
     return Agent(
         "clerk",
-        model=FunctionModel(_reply),
+        model=FunctionModel(partial(_reply, names)),
         tools=[
             tool(name="look", effect="read")(body("look")),
             tool(name="put", effect="idempotent")(body("put")),
@@ -104,12 +106,12 @@ def clerk(ledger: Ledger, pause: Callable[[], float] = lambda: 0.0) -> Agent[Any
     )
 
 
-def _reply(request: ModelRequest) -> ModelReply:
+def _reply(tools: Sequence[str], request: ModelRequest) -> ModelReply:
     step = sum(message.role == "assistant" for message in request.messages)
     if step >= _STEPS:
         return ModelReply.say(f"done in {step} steps")
     chance = random.Random(f"{request.conversation} {step}")
-    names = chance.choices(_TOOLS, k=chance.randint(1, 3))
+    names = chance.choices(tools, k=chance.randint(1, 3))
     return ModelReply.call(*[ProposedCall(name, f'{{"n": {n}}}') for n, name in enumerate(names)])
 
 
