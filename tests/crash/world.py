@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel
 from surefoot.app import App
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
-from surefoot.core.errors import InvalidArguments, ModelError, Retry, ToolFailed
+from surefoot.core.errors import AlreadyDecided, InvalidArguments, ModelError, Retry, ToolFailed
 from surefoot.core.events import Record
 from surefoot.core.messages import Text, Usage
 from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
@@ -81,7 +82,8 @@ class World:
                 run: Run[Any] = await app.wait(run_id)
                 while not run.ended:
                     for request in run.waiting:
-                        await self._answer(app, request)
+                        with suppress(AlreadyDecided):  # somebody outside was faster
+                            await self._answer(app, request)
                     run = await app.wait(run)
         finally:
             time.cancel()
