@@ -65,7 +65,7 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
         agent.name,
         agent.version,
         model.name,
-        agent.instructions if isinstance(agent.instructions, str) else agent.instructions.__qualname__,
+        agent.instructions if isinstance(agent.instructions, str) else _name_of(agent.instructions),
         *[canonical.dumps([spec.name, spec.description, spec.input_schema, spec.effect]) for spec in specs],
         canonical.dumps(schema.schema) if schema else "text",
     )[:16]
@@ -90,6 +90,11 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
     )
     check_price(plan, limits)
     return plan
+
+
+def _name_of(function: object) -> str:
+    name = getattr(function, "__qualname__", type(function).__qualname__)  # a partial has none
+    return str(name)
 
 
 def check_price(plan: Plan, limits: Limits | None) -> None:

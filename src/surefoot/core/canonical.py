@@ -43,7 +43,7 @@ def digest(*parts: str) -> str:
     """SHA-256, as hex, of the parts; lengths are included, so no two different lists have one digest by shifting text."""
     sha = hashlib.sha256()
     for part in parts:
-        data = part.encode()
+        data = part.encode(errors="surrogatepass")
         sha.update(b"%d:" % len(data))
         sha.update(data)
     return sha.hexdigest()
