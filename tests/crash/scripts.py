@@ -156,10 +156,10 @@ def _outside(steps: list[Step], limits: Limits) -> st.SearchStrategy[list[Interf
     """At most two writes from outside, each when a step or a call begins or ends.
 
     A message that comes while the model gives its last answer is heard before it or after it, as a crash would have it,
-    and costs an answer more or less; so not where it is one too many that makes the difference.
+    and costs an answer, or a failure, more or less; so not where it is one too many that makes the difference.
     """
     calling = [number for number, step in enumerate(steps) if step.calls]
-    spare = limits == _PLENTY and len(steps) - len(calling) <= 3
+    spare = limits == _PLENTY and len(steps) - len(calling) <= 3 and not steps[-1].failures
     last = range(len(calling), len(steps)) if spare else range(0)
     places = [("model.requested", str(number)) for number in (*calling, *last)]
     places += [("model.replied", str(number)) for number in calling]
