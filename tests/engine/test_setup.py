@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -96,13 +96,14 @@ def broken() -> str:
     raise ZeroDivisionError("no database")
 
 
-@contextmanager
-def broken_entry() -> Iterator[str]:
-    raise SystemExit(1)
-    yield ""
+class BrokenEntry(AbstractContextManager[str]):
+    def __enter__(self) -> str:
+        raise SystemExit(1)
+
+    def __exit__(self, *error: object) -> None: ...
 
 
-@pytest.mark.parametrize("deps", [broken, broken_entry])
+@pytest.mark.parametrize("deps", [broken, BrokenEntry])
 async def test_a_factory_that_breaks_ends_the_run_which_can_be_resumed(store: str, deps: Any) -> None:
     model = ScriptedModel("done")
     async with opened(store) as app:
@@ -265,7 +266,7 @@ async def test_two_agents_of_one_name_are_refused(store: str) -> None:
 
 async def test_an_agent_that_is_not_here_is_named_with_those_that_are(store: str) -> None:
     async with opened(store, Agent("clerk", model=ScriptedModel("x"))) as app:
-        with pytest.raises(UnknownAgent, match="no agent 'klerk'.*clerk"):
+        with pytest.raises(UnknownAgent, match=r"no agent 'klerk'.*clerk"):
             await app.run("klerk", "go")
         run = await app.run("clerk", "go")
         assert run.output == "x"
