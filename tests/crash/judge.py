@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from surefoot.core.events import Record, tag_of
 from surefoot.core.ports import Query
 from surefoot.journal import open_store
 from tests.crash.replay import check_once
-from tests.crash.shop import Ledger
+from tests.crash.shop import Ledger, Line
 
 __all__ = ["Tally", "acknowledged", "judge"]
 
@@ -45,13 +45,17 @@ async def judge(folder: Path, status: tuple[str, ...] = ("done",)) -> Tally:
     for run, seq, tag in told:
         assert seq <= len(journal.get(run, ())), f"acknowledged event {seq} ({tag}) of {run} is lost"
         assert tag_of(journal[run][seq - 1].event) == tag, f"event {seq} of {run} is no longer {tag}"
-    ledger = Ledger(folder / "ledger")
+    lines: dict[str, list[Line]] = defaultdict(list)
+    for line in Ledger(folder / "ledger").lines():
+        lines[line.run].append(line)
     for run, records in journal.items():
         check_once(records)
-        _compare(run, records, ledger)
+        _compare(run, records, lines[run])
     every = [record.event for records in journal.values() for record in records]
     return Tally(
-        len(rows), len(every), len(told), ledger.count("B").total(), ledger.count("E").total(),
+        len(rows), len(every), len(told),
+        sum(line.what == "B" for some in lines.values() for line in some),
+        sum(line.what == "E" for some in lines.values() for line in some),
         sum(isinstance(event, ev.ToolIndeterminate) for event in every),
         sum(isinstance(event, ev.RunClaimed) for event in every),
     )  # fmt: skip
@@ -63,7 +67,7 @@ def acknowledged(folder: Path) -> list[tuple[str, int, str]]:
     return [(run, int(seq), tag) for run, seq, tag in lines]
 
 
-def _compare(run: str, records: list[Record], ledger: Ledger) -> None:
+def _compare(run: str, records: list[Record], lines: list[Line]) -> None:
     """Hold one run's journal against the ledger: bodies only as started, effects once where once is promised."""
     started: Counter[tuple[str, int]] = Counter()
     effects: dict[str, str] = {}
@@ -80,7 +84,6 @@ def _compare(run: str, records: list[Record], ledger: Ledger) -> None:
                 again[asked[request]] += 1
             case _:
                 pass
-    lines = [line for line in ledger.lines() if line.run == run]
     begun = Counter((line.call, line.attempt) for line in lines if line.what == "B")
     done = Counter(line.call for line in lines if line.what == "E")
     for (call, attempt), times in begun.items():
