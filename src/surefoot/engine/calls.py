@@ -10,6 +10,7 @@ import msgspec
 
 from surefoot.core import events as ev
 from surefoot.core.call import Call
+from surefoot.core.errors import DiskFull
 from surefoot.core.messages import File, Image, Part
 from surefoot.core.ports import Tool
 from surefoot.core.tool import Done, ToolContext, ToolOutput, ToolSpec
@@ -43,7 +44,12 @@ async def perform(work: Work, calls: tuple[Call, ...]) -> None:
         attempt = call.attempt + (call.status != "suspended")
         intents.append(ev.ToolStarted(call.id, call.name, call.arguments, spec.effect, attempt))
     barrier = any(work.plan.tools[call.name].spec.effect != "read" for call in calls)
-    if not await work.ledger.intend(*intents, barrier=barrier):
+    try:
+        if not await work.ledger.intend(*intents, barrier=barrier):
+            return
+    except DiskFull as full:
+        wake_at = work.clock.now() + int(work.plan.rules.hold_for * 1e6)
+        await work.ledger.intend(ev.RunWarned("disk_full", str(full)), ev.RunSuspended(("disk",), wake_at))
         return
     if len(calls) == 1:
         call = work.state.calls[calls[0].id]

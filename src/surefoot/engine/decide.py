@@ -14,7 +14,7 @@ import msgspec
 
 from surefoot.core import events as ev
 from surefoot.core.call import Call
-from surefoot.core.state import ENDED, State
+from surefoot.core.state import State
 from surefoot.core.values import Failure, Limits
 from surefoot.engine.plan import Plan, call_digest
 
@@ -94,7 +94,7 @@ _LEAVE = Leave()
 
 def decide(state: State, plan: Plan, now: int) -> Step:
     """The next step of a run at ``now`` (Unix microseconds)."""
-    if state.status in ENDED or state.unknown_tag:
+    if state.status != "running" or state.unknown_tag:
         return _LEAVE
     if state.cancel is not None:
         return _cancel(state, plan, state.cancel)

@@ -75,7 +75,7 @@ class Work:
     def emit(self, delta: Delta) -> None:
         """Pass a piece of an answer to whoever watches."""
         self.streamed = True
-        self.live.publish(self.ledger.run, delta)
+        self.live.publish(self.ledger.run, Delta(delta.kind, delta.text, self.ledger.state.seq))
 
     def time_left(self) -> float:
         """Seconds until the run's deadline or the end of its working time, whichever is first; ``inf`` for neither."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from surefoot.core.errors import StoreUnavailable
+from surefoot.core.errors import StoreUnavailable, SurefootError
 from surefoot.core.ports import Clock, Projection
 from surefoot.journal import database, projections, upkeep
 from surefoot.journal.jobs import Append, Job, Remove
@@ -38,13 +38,14 @@ class Settings:
 
     ``flush``: every commit is flushed to the disk, not only barriers. ``busy``: seconds to wait for another process's
     transaction. ``poll``: seconds between looks for other processes' commits, while somebody listens. ``max_bytes``:
-    the size the database may grow to, 0 for no limit.
+    the size the database may grow to, 0 for no limit. ``min_free``: bytes of free disk below which no tool is started.
     """
 
     flush: bool = False
     busy: float = 10.0
     poll: float = 0.025
     max_bytes: int = 0
+    min_free: int = 64 * 1024 * 1024
 
 
 class Committer:
@@ -228,9 +229,7 @@ class Committer:
         for job in jobs:
             try:
                 job.result = job.plan(batch)
-            except (sqlite3.Error, MemoryError):
-                raise
-            except Exception as error:  # noqa: BLE001  a job fails alone
+            except SurefootError as error:
                 job.error = error
         return batch
 
@@ -240,8 +239,7 @@ class Committer:
             projections.keep(self._ledger.connection, self._tables, batch)
 
     def _roll_back(self) -> None:
-        if self._ledger.connection.in_transaction:
-            self._ledger.connection.execute("ROLLBACK")
+        self._ledger.connection.rollback()
 
     def _spoil(self) -> None:
         """Trust nothing that is remembered."""

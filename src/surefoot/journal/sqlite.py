@@ -11,13 +11,14 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from surefoot.core.errors import JournalError
-from surefoot.core.events import AppEvent, Event, Record, RunStarted
+from surefoot.core.events import AppEvent, Event, Record, RunStarted, ToolStarted
 from surefoot.core.ports import Clock, Projection
 from surefoot.core.rows import Claim, Problem, Query, RunRow
 from surefoot.journal import jobs, rules, upkeep, verify
 from surefoot.journal.commit import Settings
 from surefoot.journal.follow import CHUNK, Hub, Listener
 from surefoot.journal.reader import Reader
+from surefoot.journal.room import Room
 from surefoot.journal.writer import Writer
 
 __all__ = ["Settings", "SqliteStore"]
@@ -52,6 +53,7 @@ class SqliteStore:
         self._catching: asyncio.Task[None] | None = None
         self._again = False
         self._opening = asyncio.Lock()
+        self._room = Room(path, settings.min_free)
 
     async def open(self) -> None:
         """See `Store.open`."""
@@ -62,11 +64,6 @@ class SqliteStore:
             self._hub = Hub(self._next, asyncio.get_running_loop(), lambda on: writer.watch(on=on))
             self._seen = await writer.start()
             self._reader = Reader(self.path, self._settings.busy)
-            try:
-                await self._reader.open()
-            except BaseException:
-                await writer.stop()
-                raise
             self._writer = writer
 
     async def close(self) -> None:
@@ -94,6 +91,8 @@ class SqliteStore:
     ) -> list[Record]:
         """See `Journal.append`."""
         rules.admit(stream, events, epoch)
+        if any(type(event) is ToolStarted for event in events):
+            self._room.check()
         return await self._open.append(jobs.Append(stream, events, head, epoch, barrier=barrier))
 
     async def read(self, stream: str, after: int = 0, limit: int | None = None) -> list[Record]:
