@@ -20,8 +20,8 @@ ANSWERS = Path(__file__).with_name("answers.json")
 
 @pytest.fixture(scope="session")
 def aimock() -> Iterator[str]:
-    """Start aimock with the answers of `answers.json`; give its address for OpenAI's protocols."""
-    require("openai", "aimock")
+    """Start aimock with the answers of `answers.json`; give its address, with the version that OpenAI's protocols have."""
+    require("aimock")
     folder, node = aimock_folder(), program("node")
     assert folder is not None
     command = [str(node), str(folder / "dist" / "cli.js"), "--port", "0", "--fixtures", str(ANSWERS)]
@@ -50,6 +50,5 @@ def aimock() -> Iterator[str]:
 @pytest.fixture
 async def wire() -> AsyncIterator[Wire]:
     """Give a server that answers what it is told to."""
-    require("openai")
     async with asyncio.timeout(30), Wire() as server:
         yield server

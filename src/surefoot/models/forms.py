@@ -15,13 +15,17 @@ from surefoot.core.errors import ModelError
 from surefoot.core.messages import Text, text_of
 from surefoot.core.model import Delta, Emit, ModelReply, OutputSchema
 
-__all__ = ["ANSWER", "Form", "Forms", "answer_about", "merged", "prompt_for", "visible_to"]
+__all__ = ["ANSWER", "Beyond", "Form", "Forms", "answer_about", "merged", "prompt_for", "visible_to"]
 
 #: How an answer of a shape is asked for: the provider's strict mode, its plain JSON Schema, a tool whose arguments are
 #: the answer, the prompt.
 Form = Literal["strict", "schema", "tool", "prompt"]
 #: The tool a model calls to answer where the server has no structured output.
 ANSWER = "final_answer"
+
+
+class Beyond(Exception):
+    """A form cannot say what a schema says."""
 
 
 class _Shape(Protocol):
@@ -36,7 +40,7 @@ class Forms(Generic[Shaped]):
 
     Args:
         forms: what the provider knows, best first.
-        shape: makes a schema ready to be sent in a form.
+        shape: makes a schema ready to be sent in a form; raises Beyond where that is impossible, but for the last form.
         refusal: what servers say that do not take a form; they are asked by the next.
     """
 
@@ -52,17 +56,21 @@ class Forms(Generic[Shaped]):
 
     async def ask(self, output: OutputSchema, ask: Callable[[Form, Shaped], Awaitable[ModelReply]], *, tools: bool) -> ModelReply:
         """The reply to ``ask``, in the first form that the server takes. Raises ModelError."""
+        best = True
         for index in range(self._first[tools], len(self._forms)):
             form = self._forms[index]
-            shape = self._shaped(output, form)
             try:
+                shape = self._shaped(output, form)
                 reply = await ask(form, shape)
+            except Beyond:  # only this schema: others may be asked for in this form
+                best = False
             except ModelError as error:
                 refused = error.kind == "invalid_request" and self._refusal.search(str(error))
                 if form == self._forms[-1] or not refused:
                     raise
             else:
-                self._first[tools] = max(index, self._first[tools])
+                if best:
+                    self._first[tools] = max(index, self._first[tools])
                 return _answered(reply, shape, form)
         raise AssertionError("the last form either answers or raises")
 

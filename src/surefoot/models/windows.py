@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["DEFAULT_WINDOW", "context_window", "reasons"]
+__all__ = ["DEFAULT_WINDOW", "context_window", "most_output", "reasons", "version"]
 
 #: For a model nobody here has heard of: small enough for most, and a server that takes less says so.
 DEFAULT_WINDOW = 32_000
@@ -35,6 +35,19 @@ _WINDOWS: Mapping[str, int] = {
     "o3": 200_000,
     "o4": 200_000,
     "gpt-oss": 131_072,
+    "claude": 1_000_000,
+    "claude-2": 100_000,
+    "claude-3": 200_000,
+    "claude-haiku-4": 200_000,
+    "claude-opus-4": 200_000,
+    "claude-opus-4-6": 1_000_000,
+    "claude-opus-4-7": 1_000_000,
+    "claude-opus-4-8": 1_000_000,
+    "claude-sonnet-4": 200_000,
+    "claude-sonnet-4-6": 1_000_000,
+    "gemini": 1_000_000,
+    "gemma-3": 128_000,
+    "gemma-4": 262_144,
     "deepseek": 128_000,
     "mistral-large": 128_000,
     "mistral-small": 128_000,
@@ -44,6 +57,11 @@ _WINDOWS: Mapping[str, int] = {
     "kimi": 256_000,
     "glm": 128_000,
 }
+#: What Claude models that are older than this table's defaults may say at most.
+_OUTPUTS: Mapping[str, int] = {"claude-2": 4_096, "claude-3": 4_096, "claude-3-5": 8_192, "claude-3-7": 32_000}
+_DEFAULT_OUTPUT = 32_000
+_VERSION = re.compile(r"(\d+)(?:[-.](\d{1,2}))?(?![\d])")
+_NEWEST = (99, 0)
 _REASONS = re.compile(r"o\d|gpt-([5-9]|\d\d)")
 
 
@@ -58,6 +76,20 @@ def reasons(model: str) -> bool:
     """Whether OpenAI's model of this name thinks before it answers, so that its thoughts are to be kept."""
     name = _bare(model)
     return _REASONS.match(name) is not None and "-chat" not in name
+
+
+def most_output(model: str) -> int:
+    """Tokens a Claude model may answer with where nothing is said: what it can, but no more than an agent needs."""
+    name = _bare(model)
+    known = [prefix for prefix in _OUTPUTS if name.startswith(prefix)]
+    return _OUTPUTS[max(known, key=len)] if known else _DEFAULT_OUTPUT
+
+
+def version(model: str, family: str) -> tuple[int, int]:
+    """The version in the name of a model of a family: (4, 5) of ``claude-haiku-4-5-20251001``; without one, the newest."""
+    name = _bare(model)
+    found = _VERSION.search(name) if family in name else None
+    return (int(found[1]), int(found[2] or 0)) if found else _NEWEST
 
 
 def _bare(model: str) -> str:
