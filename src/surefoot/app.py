@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
@@ -107,14 +108,15 @@ class App:
             parts, settings = self._parts, self._parts.settings
             if self._worker is not None:  # its loop ended before it was closed
                 self._worker = None
-                await parts.live.close()
-                await parts.store.close()
+                for part in (parts.live, parts.store):
+                    with suppress(RuntimeError):  # what of theirs belonged to that loop has ended with it
+                        await part.close()
             await parts.store.open()
             self._loop = loop
             self._worker = Worker(
                 parts.store, parts.clock, parts.live, self._plan,
                 WorkerSettings(parts.owner, settings.lease, settings.poll, settings.concurrency, settings.adopt),
-                children=self._child, answer=self._answer,
+                children=self._child, answer=lambda state: self._asked(tuple(state.requests.values())),
             )  # fmt: skip
             self._worker.open(self._plans)
 
@@ -365,11 +367,8 @@ class App:
         waiting = () if state.status in ENDED and not state.requests else await desk.questions(self._parts.store, state)
         return run_of(state, plan.output if plan else None, waiting)
 
-    async def _answer(self, state: State) -> bool:
-        """Ask the `approve` callback what a run that begins to wait wants to know."""
-        return await self._asked(tuple(state.requests.values()))
-
     async def _asked(self, requests: Sequence[Request]) -> bool:
+        """Put questions to the `approve` callback; whether it settled any."""
         return self._approve is not None and await desk.put_to(self._parts.store, requests, self._approve)
 
     async def _child(

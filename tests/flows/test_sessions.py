@@ -10,7 +10,6 @@ from surefoot.core.agent import Agent
 from surefoot.core.messages import Message, Text
 from surefoot.core.model import ModelRequest
 from surefoot.core.values import Limits
-from surefoot.runs.intake import RunOptions
 from surefoot.settings import Settings
 from surefoot.testing.models import FunctionModel, ScriptedModel
 from surefoot.tools.function import tool
@@ -46,10 +45,9 @@ async def test_sessions_users_and_tenants_are_kept_apart(store: str) -> None:
     model = FunctionModel(lambda request: str(len(request.messages)))
     agent = Agent("a", model=model)
     async with opened(store) as app:
-        everyone: list[RunOptions] = [{}, {"user": "dana"}, {"tenant": "t"}, {"user": "dana", "tenant": "t"}]
-        for options in everyone:
-            assert (await app.run(agent, "hi", session="s", **options)).output == "1"
-            assert (await app.run(agent, "hi", session="s", **options)).output == "3"
+        for user, tenant in (("", ""), ("dana", ""), ("", "t"), ("dana", "t")):
+            assert (await app.run(agent, "hi", session="s", user=user, tenant=tenant)).output == "1"
+            assert (await app.run(agent, "hi", session="s", user=user, tenant=tenant)).output == "3"
         assert (await app.run(agent, "hi", session="other")).output == "1"
         assert (await app.run(agent, "hi")).output == "1"
         assert (await app.run(agent, "hi")).output == "1", "no session, no history"

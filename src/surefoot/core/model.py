@@ -93,10 +93,13 @@ class ModelReply(msgspec.Struct, frozen=True, gc=False):
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
-    """A piece of an answer as it streams: not stored, never the only copy."""
+    """A piece of an answer as it streams: not stored, never the only copy. ``after`` is the sequence number of the event
+    that asked for the answer, 0 where it is not known.
+    """
 
     kind: Literal["text", "reasoning", "call"]
     text: str
+    after: int = 0
 
 
 Emit = Callable[[Delta], None]

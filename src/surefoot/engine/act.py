@@ -69,11 +69,10 @@ async def ask(work: Work, attempt: int) -> None:
     except Exception as error:  # noqa: BLE001  whatever a model raises is recorded, and tried again or shown
         failure = error
     else:
-        if work.streamed:
-            work.streamed = False
-            await work.clock.sleep(0)  # whoever watches gets the pieces before the whole
+        await _seen(work)
         work.ledger.hold(replied)
         return
+    await _seen(work)
     await work.ledger.outcome(model_failed(state, failure, plan.rules, work.clock.now(), work.clock.jitter()))
 
 
@@ -91,6 +90,13 @@ async def _fits(work: Work) -> bool:
         return True
     await work.ledger.intend(compacted)
     return False
+
+
+async def _seen(work: Work) -> None:
+    """Let whoever watches get the pieces before what became of them."""
+    if work.streamed:
+        work.streamed = False
+        await work.clock.sleep(0)
 
 
 async def _replied(work: Work, reply: ModelReply, seconds: float) -> ev.ModelReplied:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any, Literal
 
 from surefoot.core import events as ev
@@ -52,7 +53,27 @@ async def driven(task: asyncio.Task[State | None], run: str) -> State | None:
 async def merged(
     deltas: AsyncGenerator[Delta], records: AsyncGenerator[ev.Record], then: Callable[[], None]
 ) -> AsyncGenerator[ev.Record | Delta]:
-    """Both as they come, until the records end; ``then`` is called once both listen."""
+    """Both as they come, until the records end, each delta right behind the record that asked for it; ``then`` is called
+    once both listen.
+    """
+    early: list[Delta] = []
+    seq = 0
+    async with aclosing(_arrivals(deltas, records, then)) as arrivals:
+        async for item in arrivals:
+            if isinstance(item, Delta) and item.after > seq:
+                early.append(item)  # pieces come straight from the worker, records by way of the store
+                continue
+            yield item
+            if isinstance(item, ev.Record):
+                seq = item.seq
+                while early and early[0].after <= seq:
+                    yield early.pop(0)
+
+
+async def _arrivals(
+    deltas: AsyncGenerator[Delta], records: AsyncGenerator[ev.Record], then: Callable[[], None]
+) -> AsyncGenerator[ev.Record | Delta]:
+    """Both as they come, until the records end."""
     queue: asyncio.Queue[Any] = asyncio.Queue()
     end = object()
 
