@@ -25,6 +25,11 @@ class Said:
     err: str
 
     @property
+    def value(self) -> Any:
+        """The one JSON value that was printed."""
+        return json.loads(self.out)
+
+    @property
     def json(self) -> dict[str, Any]:
         """The one JSON object that was printed."""
         value: dict[str, Any] = json.loads(self.out)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from surefoot.core.agent import Agent
 from surefoot.core.errors import ModelError
 from surefoot.core.messages import Usage
 from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
+from surefoot.core.ports import Tool
 from surefoot.core.tool import ToolContext
 from surefoot.testing import FunctionModel
 from surefoot.tools.function import tool
@@ -43,6 +46,14 @@ async def hang(note: str) -> str:
     return "never"
 
 
+@tool(effect="read")
+async def stubborn() -> str:
+    """Go on when it is to stop."""
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
 @tool
 def crash() -> str:
     """Fail in a way that leaves open what happened."""
@@ -67,6 +78,7 @@ CALLS = {
     "refund": ("refund", {"order": "81", "cents": 6200}),
     "hang": ("hang", {"note": "hanging"}),
     "crash": ("crash", {}),
+    "stubborn": ("stubborn", {}),
     "nasty-tool": ("nasty", {}),
 }
 
@@ -109,9 +121,32 @@ class Sum(BaseModel):
     terms: list[int]
 
 
-clerk = Agent("clerk", model=FunctionModel(play), tools=[add, refund, hang, crash, nasty])
+class Shelf:
+    """A toolset that knows its tools only once it is open."""
+
+    def __init__(self) -> None:
+        self._open = False
+
+    def tools(self) -> Sequence[Tool]:
+        return [add] if self._open else []
+
+    async def open(self) -> None:
+        self._open = True
+
+    async def close(self) -> None:
+        self._open = False
+
+
+def plain(order: str) -> str:
+    """Say where an order is."""
+    return f"order {order} is on its way"
+
+
+clerk = Agent("clerk", model=FunctionModel(play), tools=[add, refund, hang, stubborn, crash, nasty])
+librarian = Agent("librarian", model=FunctionModel(play), tools=[Shelf(), plain])
 boss = Agent("boss", model=FunctionModel(supervise), tools=[delegate])
 counter = Agent("counter", model=FunctionModel(lambda request: '{"total":42,"terms":[17,25]}'), output=Sum)
+lister = Agent("lister", model=FunctionModel(lambda request: '[{"total":1,"terms":[]}]'), output=list[Sum])
 agents: list[Agent[Any, Any]] = [clerk, boss, counter]
 app = App("sqlite:shop.db", agents=agents)
 number = 42

@@ -39,18 +39,21 @@ def piped(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None, stdi
 
 
 class Terminal:
-    """The program on a pseudo-terminal of ``columns``; leave it with ``with``."""
+    """The program on a pseudo-terminal of ``columns``; leave it with ``with``. ``output`` takes standard output away."""
 
-    def __init__(self, *arguments: str, cwd: Path, columns: int = 80, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *arguments: str, cwd: Path, columns: int = 80, env: Mapping[str, str] | None = None, output: Path | None = None
+    ) -> None:
         self._master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (24, columns))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "surefoot", *arguments],
-            cwd=cwd, env=environment(env), stdin=slave, stdout=slave, stderr=slave,
-            start_new_session=True,
-            # Only so does Ctrl-C become a signal; nothing else runs between fork and exec.
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) and None,  # noqa: PLW1509
-        )  # fmt: skip
+        with (output or Path(os.devnull)).open("wb") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "surefoot", *arguments],
+                cwd=cwd, env=environment(env), stdin=slave, stdout=file if output else slave, stderr=slave,
+                start_new_session=True,
+                # Only so does Ctrl-C become a signal; nothing else runs between fork and exec.
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) and None,  # noqa: PLW1509
+            )  # fmt: skip
         os.close(slave)
         self.raw = ""
         self._read_to = 0

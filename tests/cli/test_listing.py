@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.conftest import Surefoot
+from tests.cli.terminal import SHOP
 
 
 @pytest.fixture
@@ -73,11 +74,16 @@ def test_tools_are_listed_with_effect_description_and_schema(surefoot: Surefoot)
     assert "  refund (unsafe, asks first)\n    Refund an order.\n" in said.out
     assert "counter: no tools\n" in said.out
     tools = surefoot("tools", "--agent", "clerk", "--json").objects
-    assert [tool["name"] for tool in tools] == ["add", "refund", "hang", "crash", "nasty"]
+    assert [tool["name"] for tool in tools] == ["add", "refund", "hang", "stubborn", "crash", "nasty"]
     assert tools[0]["input_schema"]["required"] == ["a", "b"]
     assert list(tools[0]) == [
         "agent", "name", "effect", "description", "input_schema", "output_schema", "timeout", "retries", "tags", "untrusted",
     ]  # fmt: skip
+
+
+def test_toolsets_are_opened_and_plain_functions_are_tools(surefoot: Surefoot) -> None:
+    tools = surefoot("tools", "--agents", f"{SHOP}:librarian", "--json").objects
+    assert [(tool["name"], tool["effect"]) for tool in tools] == [("add", "read"), ("plain", "unsafe")]
 
 
 def test_tools_of_an_unknown_agent(surefoot: Surefoot) -> None:

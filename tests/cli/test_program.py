@@ -89,6 +89,17 @@ def test_text_a_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "You said: gr\\xf6\\xdfe\n")
 
 
+def test_what_the_library_logs_is_safe_to_print(tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(
+        "import logging\nfrom surefoot.core.agent import Agent\n"
+        "logging.getLogger('surefoot').warning('careful \\x1b[31m %s', 1)\nagents = [Agent('quiet')]\n",
+        encoding="utf-8",
+    )
+    done = piped("tools", "--agents", "loud:agents", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "quiet: no tools\n")
+    assert done.stderr == "surefoot: careful \\u001b[31m 1\n"
+
+
 def test_a_new_project_has_a_test_that_passes(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "shop"
     done = piped("init", str(folder), cwd=tmp_path)

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from surefoot.cli.documents import story_document
+from surefoot.cli.show import branches, lines
 from surefoot.cli.story import tell
 from surefoot.cli.words import sentence
-from surefoot.cli.writing import block, cost, duration, line, period, safe_json, short
+from surefoot.cli.writing import block, cost, duration, line, moment, period, safe_json, short
 from surefoot.core import events as ev
 from surefoot.core.canonical import loads
-from surefoot.core.messages import File, Image, Text
+from surefoot.core.messages import File, Image, Reasoning, Text, ToolCall, Usage
+from surefoot.core.run import run_of
 from surefoot.core.values import Failure, Verdict
 from tests.cli.conftest import Surefoot
 
@@ -152,6 +155,90 @@ def test_events_outside_any_call_are_told_between_the_steps() -> None:
     )
     kinds = [getattr(item, "kind", "") for item in tell(records).items]
     assert kinds == ["handed.off", "event.redacted", "memory.recalled", "new.thing"]
+
+
+ASK = Verdict("0.1", "ask", ("rule-7",), "it is a lot of money")
+LONG: list[ev.Event] = [
+    ev.RunStarted("clerk", (Text("look at this"), Image(url="http://shop/1.png"), File(blob="ab" * 32, media_type="text/csv"))),
+    ev.RunClaimed("here|boot|ns|7|8|9"),
+    ev.ModelRequested(0, "m:1"),
+    ev.ModelFailed(0, Failure("overloaded", "busy"), retry_at=1_000_000),
+    ev.ModelRequested(0, "m:1", attempt=2),
+    ev.ModelReplied(
+        0,
+        (Reasoning("hm"), Text("Let me see."), ToolCall("0.0", "look", '{"at":1}'), ToolCall("0.1", "pay", "{}"),
+         ToolCall("0.2", "steal", "{}"), ToolCall("0.3", "look", "{at:", invalid="not JSON")),
+        Usage(10, 5), 1_500, "tool_calls", "m:2", "", 2_000_000, 500_000,
+    ),
+    ev.CallsJudged((ASK,), "p"),
+    ev.ToolDenied("0.2", "never"),
+    ev.ToolFailed("0.3", Failure("invalid_arguments", "not JSON")),
+    ev.ToolStarted("0.0", "look", '{"at":1}', "read"),
+    ev.ToolFailed("0.0", Failure("timeout", "too slow"), retry_at=2_000_000),
+    ev.ToolStarted("0.0", "look", '{"at":1}', "read", 2),
+    ev.ToolProgressed("0.0", "half way"),
+    ev.ToolReturned("0.0", "head", blob="cd" * 32, size=9_000, attempt=2, duration=1_500_000),
+    ev.ApprovalRequested("q", "0.1", "pay", "d", "money", verdict=ASK),
+    ev.RunSuspended(("q",)),
+    ev.ApprovalVoted("q", True, "dana"),
+    ev.ApprovalDecided("q", "answer", "dana", result="paid by hand"),
+    ev.RunResumed("dana"),
+    ev.RunSuspended(("timer",), 5_000_000),
+    ev.ModelRequested(1, "m:1"),
+    ev.ModelReplied(1, (Text("Cut off"),), Usage(20, 5), None, "length"),
+    ev.OutputRejected("too short"),
+    ev.RunFailed(Failure("limit", "50 steps", "raise the limit")),
+]  # fmt: skip
+
+
+def test_a_long_story_is_told_in_order() -> None:
+    story = tell(recorded(LONG))
+    told = [re.sub(r" \(1970.*", "", text) for text in lines(story, run_of(story.state))]
+    assert told[3:] == [
+        "input: look at this [image image/png http://shop/1.png] [file text/csv blob abababababababab]",
+        "worker: taken by process 7 on here",
+        "step 0 m:2 · 2.0 s · tokens 10 in, 5 out · $0.0015 · try 2",
+        f"step 0 model failed: the model failed, try 1: overloaded: busy; tries again at {moment(1_000_000)}",
+        "step 0 reasoning: hm",
+        "step 0 text: Let me see.",
+        'step 0 call 0.0 look({"at":1}) effect=read status=closed',
+        f"step 0 call 0.0 tool failed: look failed, try 1: timeout: too slow; tries again at {moment(2_000_000)}",
+        'step 0 call 0.0 tool started: look({"at":1}) started, try 2',
+        "step 0 call 0.0 tool progressed: look: half way",
+        "step 0 call 0.0 result after 1.5 s: head [4 of 9,000 characters; the rest is blob cdcdcdcdcdcdcdcd]",
+        "step 0 call 0.1 pay({}) status=closed",
+        "step 0 call 0.1 calls judged: policy says ask (rule-7): it is a lot of money",
+        "step 0 call 0.1 approval requested: asks a human: money [q]",
+        "step 0 call 0.1 approval voted: yes by dana (asserted)",
+        "step 0 call 0.1 approval decided: answered by dana (asserted), result: paid by hand",
+        "step 0 call 0.1 result after 0 ms: paid by hand",
+        "step 0 call 0.2 steal({}) status=closed",
+        "step 0 call 0.2 tool denied: steal denied by policy: never",
+        "step 0 call 0.3 look({at:) status=closed",
+        "step 0 call 0.3 invalid: not JSON",
+        "step 0 call 0.3 tool failed: look failed, try 1: invalid_arguments: not JSON",
+        "run resumed: resumed by dana",
+        f"waiting: waits for timer, at the latest until {moment(5_000_000)}",
+        "step 1 m:1 · 0 ms · tokens 20 in, 5 out · cost unknown · length",
+        "step 1 text: Cut off",
+        "output rejected: the answer does not fit: too short",
+        "run failed: limit: 50 steps — raise the limit",
+    ]
+    tree = branches(story, run_of(story.state))
+    assert next(branch.text for branch in tree.below if branch.text.startswith("step")).startswith("step 0 · m:2")
+    document = story_document(story, run_of(story.state))
+    assert [call["error"] for call in document["trace"][0]["calls"]] == [False, False, True, True]
+    assert document["error"] == {"kind": "limit", "message": "50 steps", "hint": "raise the limit"}
+
+
+def test_every_beginning_of_a_story_can_be_told() -> None:
+    records = recorded(LONG)
+    for end in range(1, len(records) + 1):
+        story = tell(records[:end])
+        run = run_of(story.state)
+        assert list(lines(story, run))
+        assert branches(story, run).below
+        assert safe_json(story_document(story, run))
 
 
 @given(st.text())

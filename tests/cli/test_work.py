@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Said, Surefoot
-from tests.cli.terminal import piped
+from tests.cli.terminal import SHOP, piped
 
 KEYS = [
     "id", "agent", "status", "output", "error", "waiting", "text", "steps", "tool_calls", "usage", "cost", "session", "user",
@@ -31,6 +31,7 @@ def test_an_answer_of_several_lines_stays_as_it_is(surefoot: Surefoot) -> None:
 
 def test_a_structured_answer_is_json(surefoot: Surefoot) -> None:
     assert surefoot("run", "counter", "count").json == {"total": 42, "terms": [17, 25]}
+    assert surefoot("run", "lister", "count", "--agents", f"{SHOP}:lister").value == [{"total": 1, "terms": []}]
 
 
 def test_json_is_one_object_with_stable_keys(surefoot: Surefoot) -> None:

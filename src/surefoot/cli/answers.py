@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Annotated, Any, Literal, cast
@@ -11,6 +10,7 @@ import typer
 
 from surefoot.app import App
 from surefoot.cli.codes import Code
+from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, Place, StoreOption, place_of
 from surefoot.cli.questions import account, how_to_decide
 from surefoot.cli.screen import Screen
@@ -124,11 +124,11 @@ def cancel(
         return Code.DONE
 
     try:
-        code = asyncio.run(stop(place.stopping()))
+        code = complete(stop(place.stopping()))
     except ConfigurationError as error:
         # An agent that cannot be set up here must not keep anybody from stopping it.
         screen.note(f"its agent is not used: {error}", "yellow")
-        code = asyncio.run(stop(place.reading()))
+        code = complete(stop(place.reading()))
     raise typer.Exit(code)
 
 
@@ -146,4 +146,4 @@ def _speak(place: Place, said: str, say: Callable[[App], Awaitable[Run[Any]]]) -
         if not run.ended and not still:
             screen.note(f"it goes on where somebody works on it, or with: surefoot resume {run.id}")
 
-    asyncio.run(spoken())
+    complete(spoken())

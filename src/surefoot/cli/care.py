@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 
 from surefoot.app import App
 from surefoot.cli.codes import Code
+from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.questions import read_line
 from surefoot.cli.screen import Screen
@@ -64,7 +64,7 @@ def prune(
         screen.line(f"{count(len(gone), 'run')} deleted")
         return Code.DONE
 
-    raise typer.Exit(asyncio.run(pruned()))
+    raise typer.Exit(complete(pruned()))
 
 
 async def _sure(screen: Screen, question: str) -> bool:
@@ -95,7 +95,7 @@ def doctor(
         if file is not None and file.exists():
             raise ConfigurationError(f"{file} exists; name a new file, nothing is overwritten")
     app, screen = place_of(context, store, agents).reading(), Screen()
-    problems = asyncio.run(_examined(app, screen, backup))
+    problems = complete(_examined(app, screen, backup))
     for problem in problems:
         where = f"{problem.stream}{f' event {problem.seq}' if problem.seq else ''}: " if problem.stream else ""
         screen.line(f"{where}{line(problem.what)}", "red")

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from surefoot.cli.questions import answerable
 from surefoot.cli.story import CallStory, Note, StepStory, Story
 from surefoot.cli.writing import instant
@@ -61,12 +59,11 @@ def story_document(story: Story, run: Run[Any]) -> dict[str, Any]:
 
 def to_json(value: Any) -> Any:  # noqa: ANN401  the agent's output type
     """Any output as plain JSON values."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    try:
-        return canonical.loads(canonical.dumps(value))
-    except (TypeError, ValueError):
-        return msgspec.to_builtins(value, str_keys=True, enc_hook=str)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    from pydantic_core import to_jsonable_python
+
+    return to_jsonable_python(value, fallback=str)
 
 
 def _step(step: StepStory) -> dict[str, Any]:

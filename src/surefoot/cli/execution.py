@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +47,7 @@ class Execution:
 
     def __post_init__(self) -> None:
         """A run whose output is read by a program, or is no text, is not streamed."""
-        self.progress = Progress(self.screen, stream=self.stream and self.screen.terminal and not self.json)
+        self.progress = Progress(self.screen, stream=self.stream and self.screen.terminal and not self.json, quiet=self.json)
 
     async def start(self, agent: str, prompt: str, options: dict[str, Any]) -> Code:
         """Start a run, and stay with it."""
@@ -83,12 +84,13 @@ class Execution:
             await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 return await work
-            # From here a second Ctrl-C ends the program at once; the journal keeps the run.
+            # A tool that does not stop must not keep the program from ending: the second signal ends it, whatever goes on.
             for number in _STOPS:
-                loop.remove_signal_handler(number)
+                loop.add_signal_handler(number, self._leave)
             work.cancel()
-            with suppress(asyncio.CancelledError):
-                await work
+            await asyncio.wait({work})
+            if not work.cancelled():
+                return work.result()  # it ended just then
             return await self._stopped(stop.result())
         finally:
             stop.cancel()
@@ -182,6 +184,11 @@ class Execution:
         else:
             await self._cancel()
         return Code.TERMINATED if number == signal.SIGTERM else Code.INTERRUPTED
+
+    def _leave(self) -> None:
+        """End the program at once, as a kill would; the journal has all that was done."""
+        self.screen.note(f"left as it is; surefoot resume {self.run} goes on with it", "yellow")
+        os._exit(Code.INTERRUPTED)
 
     async def _cancel(self) -> None:
         if self.screen.attended:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from surefoot.cli.documents import run_document
+from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.questions import answerable
 from surefoot.cli.screen import Screen
@@ -69,7 +69,7 @@ def runs(  # noqa: PLR0913  a command's own options
         async with place_of(context, store, agents).reading() as app:
             return await app.list(**query)
 
-    listed, screen = asyncio.run(found()), Screen()
+    listed, screen = complete(found()), Screen()
     if json:
         for run in listed:
             screen.json(run_document(run))
@@ -109,7 +109,7 @@ def tools(
     chosen = (target.agent(agent),) if agent else target.agents
     screen = Screen()
     for one in chosen:
-        specs = asyncio.run(_specs(one))
+        specs = complete(_specs(one))
         if not json:
             screen.line(f"{line(one.name)}: {'no tools' if not specs else ''}".rstrip(), "bold")
         for spec in specs:

@@ -15,6 +15,7 @@ import typer
 
 from surefoot.cli import answers, care, listing, project, show, work
 from surefoot.cli.codes import Code, code_of_error
+from surefoot.cli.loop import Interrupted
 from surefoot.cli.place import AgentsOption, Place, StoreOption
 from surefoot.cli.version import version
 from surefoot.cli.writing import block
@@ -83,7 +84,7 @@ def perform(arguments: Sequence[str] | None = None) -> int:
         # Whoever read us has gone; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Code.FAILED
-    except KeyboardInterrupt:
+    except Interrupted:
         _complain("interrupted")
         return Code.INTERRUPTED
     return Code.DONE

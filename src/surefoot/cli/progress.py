@@ -21,16 +21,18 @@ class Progress:
     Args:
         screen: where it is written.
         stream: write the model's text to standard output as it comes.
+        quiet: tell nothing but warnings.
 
     Attributes:
         seen: sequence number of the last event shown.
         said: the text of the model's last reply when it was written to standard output, else empty.
     """
 
-    def __init__(self, screen: Screen, *, stream: bool) -> None:
+    def __init__(self, screen: Screen, *, stream: bool, quiet: bool = False) -> None:
         self.seen = 0
         self.said = ""
         self._screen, self._stream = screen, stream
+        self._told = screen.attended and not quiet
         self._tools: dict[str, str] = {}
         self._asked: set[str] = set()
         self._streamed = ""
@@ -53,12 +55,12 @@ class Progress:
             self._replied(event)
         elif isinstance(event, ev.ModelFailed):
             self._streamed = ""
-        if self._screen.attended and isinstance(event, ev.ToolReturned):
+        if self._told and isinstance(event, ev.ToolReturned):
             took = duration(event.duration)
             self._screen.note(f"  {line(self._tools.get(event.call, event.call))} → {short(event.result)} ({took})")
         elif isinstance(event, ev.RunSuspended) and set(event.waiting_for) <= self._asked and not event.wake_at:
             pass  # the questions themselves say so
-        elif isinstance(event, ev.RunWarned) or (self._screen.attended and isinstance(event, _SEEN)):
+        elif isinstance(event, ev.RunWarned) or (self._told and isinstance(event, _SEEN)):
             mark = "! " if isinstance(event, _LOUD) else "  "
             self._screen.note(mark + short(sentence(event, self._tools), 400), "yellow" if isinstance(event, _LOUD) else "dim")
 

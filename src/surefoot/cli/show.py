@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from surefoot.cli.documents import story_document, to_json
+from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.questions import answerable
 from surefoot.cli.screen import Screen
@@ -52,9 +53,7 @@ def show(
     agents: AgentsOption = None,
 ) -> None:
     """Show a run: every step with its model, reasoning, calls, questions, retries, tokens, cost and time."""
-    import asyncio
-
-    asyncio.run(_show(place_of(context, store, agents).reading(), run, form))
+    complete(_show(place_of(context, store, agents).reading(), run, form))
 
 
 async def _show(app: Any, name: str, form: Format) -> None:  # noqa: ANN401  an App; typer reads annotations at run time

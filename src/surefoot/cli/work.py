@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from surefoot.app import App
 from surefoot.cli.codes import Code
 from surefoot.cli.execution import Execution
+from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.screen import Screen
 from surefoot.core.errors import ConfigurationError
@@ -60,7 +60,7 @@ def run(  # noqa: PLR0913  a command's own options
             execution = Execution(app, Screen(), json=json, stream=definition.output is str)
             return await execution.start(agent, prompt, options)
 
-    raise typer.Exit(asyncio.run(work(place.working(target, new=True))))
+    raise typer.Exit(complete(work(place.working(target, new=True))))
 
 
 def resume(
@@ -82,4 +82,4 @@ def resume(
             execution = Execution(app, Screen(), json=json, stream=definition.output is str)
             return await execution.resume(found)
 
-    raise typer.Exit(asyncio.run(work(place.working(target))))
+    raise typer.Exit(complete(work(place.working(target))))
