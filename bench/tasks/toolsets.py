@@ -211,9 +211,181 @@ def convert_units(value: float, source: str, target: str) -> str:
     return f"{value:g} {source} in {target}: …"
 
 
+def tip(amount: float, percent: float) -> float:
+    """Calculate the tip on a bill."""
+    return round(amount * percent / 100, 2)
+
+
+def split_bill(total: float, people: int) -> float:
+    """Split a bill evenly between people."""
+    return round(total / people, 2)
+
+
+def uppercase(text: str) -> str:
+    """Write a text in capital letters."""
+    return text.upper()
+
+
+def count_letter(text: str, letter: str) -> int:
+    """Count how often a letter occurs in a text."""
+    return text.lower().count(letter.lower())
+
+
+def book_room(guest: str, nights: int) -> str:
+    """Book a hotel room for a guest for some nights."""
+    return f"room booked for {guest}, {nights} nights"
+
+
+def cancel_booking(code: str) -> str:
+    """Cancel a booking by its confirmation code."""
+    return f"booking {code} is cancelled"
+
+
+def room_price(kind: Literal["single", "double", "suite"]) -> str:
+    """Tell the price of a kind of room per night."""
+    return f"a {kind} costs 120 a night"
+
+
+def wake_up_call(time: str) -> str:
+    """Order a wake-up call at a time."""
+    return f"we will call at {time}"
+
+
+def order_breakfast(item: str) -> str:
+    """Order something for breakfast to the room."""
+    return f"{item} will be brought to the room"
+
+
+def distance(origin: str, destination: str) -> str:
+    """Tell the distance between two cities."""
+    return f"{origin} to {destination}: 500 km"
+
+
+def flight_status(flight: str) -> str:
+    """Check whether a flight is on time, by its flight number."""
+    return f"flight {flight} is on time"
+
+
+def find_restaurant(cuisine: str, city: str) -> str:
+    """Find a restaurant of some cuisine in a city.
+
+    Args:
+        cuisine: the kind of food
+        city: where to look
+    """
+    return f"{cuisine} in {city}: 4 places"
+
+
+def average(numbers: list[float]) -> float:
+    """Calculate the average of several numbers."""
+    return sum(numbers) / len(numbers)
+
+
+def power(base: float, exponent: float) -> float:
+    """Raise a base to the power of an exponent."""
+    return base**exponent
+
+
+def sunrise(city: str) -> str:
+    """Tell when the sun rises in a city."""
+    return f"{city}: 6:02"
+
+
+def note(text: str) -> str:
+    """Save a note for later."""
+    return f"noted: {text}"
+
+
+def search_web(query: str) -> str:
+    """Search the internet for a query."""
+    return f"10 pages about {query}"
+
+
+def percentage(part: float, whole: float) -> float:
+    """Calculate what percentage one number is of another.
+
+    Args:
+        part: the part
+        whole: the whole, of which it is a part
+    """
+    return 100 * part / whole
+
+
+def random_number(low: int, high: int) -> str:
+    """Draw a random number between two limits."""
+    return f"between {low} and {high}: {(low + high) // 2}"
+
+
+def book_appointment(doctor: str, day: Day) -> str:
+    """Make an appointment with a doctor on a day of the week."""
+    return f"appointment with {doctor} on {day}"
+
+
+def cancel_appointment(number: int) -> str:
+    """Cancel an appointment by its number."""
+    return f"appointment {number} is cancelled"
+
+
+def test_results(patient: int) -> str:
+    """Show the results of a patient's last blood test, by patient number."""
+    return f"patient {patient}: nothing unusual"
+
+
+def find_medicine(name: str) -> str:
+    """Search the pharmacy for a medicine."""
+    return f"{name} is in stock"
+
+
+def visiting_hours(ward: str) -> str:
+    """Tell when visitors may come to a ward."""
+    return f"{ward}: 14:00 to 18:00"
+
+
+def balance(account: int) -> str:
+    """Show how much money is in an account."""
+    return f"account {account}: 1,204.50"
+
+
+def transfer(amount: float, recipient: str) -> str:
+    """Transfer money to somebody."""
+    return f"{amount:g} sent to {recipient}"
+
+
+def block_card(digits: str) -> str:
+    """Block a lost or stolen card, by its last four digits."""
+    return f"card {digits} is blocked"
+
+
+def find_branch(city: str) -> str:
+    """Find the bank's nearest branch in a city."""
+    return f"{city}: Market Street 1"
+
+
+def exchange_rate(currency: str) -> str:
+    """Get today's exchange rate of a currency."""
+    return f"{currency}: 1.0921"
+
+
 Function = Callable[..., Any]
 
 SETS: dict[str, list[Function]] = {
+    "clinic": [book_appointment, cancel_appointment, test_results, find_medicine, visiting_hours],
+    "bank": [balance, transfer, block_card, find_branch, exchange_rate],
+    "bills": [tip, split_bill],
+    "letters": [uppercase, count_letter],
+    "hotel": [book_room, cancel_booking, room_price, wake_up_call, order_breakfast],
+    "trip": [
+        distance,
+        flight_status,
+        find_restaurant,
+        average,
+        power,
+        sunrise,
+        note,
+        search_web,
+        percentage,
+        random_number,
+    ],
     "sums": [add, multiply],
     "text": [celsius_to_fahrenheit, count_words],
     "shop": [get_order, cancel_order, track_parcel, search_products, opening_hours],

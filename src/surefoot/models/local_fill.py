@@ -19,10 +19,12 @@ from surefoot.models.local_text import (
     FILLERS,
     Number,
     masked,
+    named_quotes,
     numbers,
     quoted,
     refers,
     refers_to_result,
+    replaced,
     spans,
     stem,
     words,
@@ -42,7 +44,7 @@ _CONTENT = frozenset(
 )
 #: Words that often stand before the one value of a request.
 _BEFORE_ANY = ("named", "called", "titled", "of", "for", "about", "by")
-_NAME = re.compile(r"(?:the\s+)?[A-Z][\w'’&.-]*\w(?:\s+(?:(?:of|the|and|de|la|van|von|in|to)\s+){0,2}[A-Z][\w'’&-]*)*")
+_NAME = re.compile(r"(?:the\s+)?[A-Z][\w'’&.-]*\w(?:\s+(?:(?:of|the|and|de|la|van|von)\s+){0,2}[A-Z][\w'’&-]*)*")
 _CODED = re.compile(r"\b([^\W\d_]{3,})\s+(?:(?:number|no\.?|nr\.?|id|code|#)\s*)?#?((?=[\w-]*\d)\w+(?:-\w+)*)", re.IGNORECASE)
 _PLAIN_RUN = re.compile(r"[\w'’&-]+(?:\s+[\w'’&-]+){0,5}")
 _SHAPES = {
@@ -122,7 +124,10 @@ class _Form:
         self._last = last
         self._points = last is not None and refers(text)
         if last is not None and self._missing() > 0:
-            self._numbers = [*self._referents(last), *self._numbers]
+            meant = self._referents(last)
+            self._numbers = [*meant, *self._numbers]
+            # What the model reads names the value: "multiply 12 by 3", not "multiply it by 3".
+            self.text = replaced(self.text, str(meant[0].value)) if meant else self.text
 
     def open(self) -> list[Parameter]:
         """Parameters without a value yet."""
@@ -131,7 +136,7 @@ class _Form:
     def put(self, parameter: Parameter, value: Any) -> None:
         """Give a parameter its value."""
         self.filled[parameter.name] = value
-        self._used.append(value)
+        self._used.append(value.casefold() if isinstance(value, str) else value)
 
     def arguments(self) -> dict[str, Any]:
         """What was filled, in the schema's order."""
@@ -175,7 +180,11 @@ class _Form:
     def settle_strings(self) -> None:
         """Give quoted parts, and what a word like "to" or "in" stands before, to the parameters they are meant for."""
         wanted = [parameter for parameter in self.open() if parameter.kind == "string"]
-        free = [part for part in self._quoted if part not in self._used]
+        for parameter in wanted:
+            if (named := self._quoted_as(parameter)) is not None:
+                self.put(parameter, named)
+        wanted = [parameter for parameter in wanted if parameter.name not in self.filled]
+        free = [part for part in self._quoted if part.casefold() not in self._used]
         content = [each for each in wanted if _CONTENT & set(each.label.split())] or wanted[:1]
         for parameter, part in zip(wanted if len(free) == len(wanted) else content, free, strict=False):
             if parameter.required or len(free) <= len(wanted):
@@ -198,11 +207,11 @@ class _Form:
             return [value]
         if shaped := self._shaped(parameter):
             return shaped
-        found = [span for span in spans(self.text) if span not in self._used]
+        found = [span for span in spans(self.text) if span.casefold() not in self._used]
         telling = [span for span in found if not self._known_words(span)]
         after = self.text.partition(":")[2].strip()
         colon = [after] if len(after.split()) > 4 and not self._quoted else []
-        chosen = [*colon, *(part for part in self._quoted if part not in self._used), *(telling or found)]
+        chosen = [*colon, *(part for part in self._quoted if part.casefold() not in self._used), *(telling or found)]
         return list(dict.fromkeys(chosen))[:_MOST] or [self.text.strip()[:200]]
 
     def _referent(self, parameter: Parameter, last: Called) -> str | None:
@@ -259,7 +268,7 @@ class _Form:
             cues = _BEFORE_ANY
         for cue in cues:
             values = [_run(plain[match.end() :]) for match in re.finditer(rf"(?<!\w){cue}\s+", plain, re.IGNORECASE)]
-            values = [value for value in values if value and value not in self._used and not self._known_words(value)]
+            values = [value for value in values if value and value.casefold() not in self._used and not self._known_words(value)]
             if len(values) == 1:
                 return values[0]
         if "from" in cues and self._numbers and self._numbers[0].start >= 0:  # "26 miles": the unit it is in
@@ -280,16 +289,23 @@ class _Form:
         for shape, names in _SHAPED.items():
             if own & set(names):
                 found = [match[0].strip() for match in _SHAPES[shape].finditer(self.text)]
-                return [value for value in dict.fromkeys(found) if value not in self._used]
+                return [value for value in dict.fromkeys(found) if value.casefold() not in self._used]
         return []
+
+    def _quoted_as(self, parameter: Parameter) -> str | None:
+        """What is quoted right after the parameter's own name: "the letter 'e'"."""
+        own = [stem(word) for word in parameter.label.split() if len(word) > 2]
+        for before, part in named_quotes(self.text):
+            if part.casefold() not in self._used and any(_alike(stem(before), name) for name in own):
+                return part
+        return None
 
     def _numbered(self, parameter: Parameter) -> list[str]:
         """Numbers and codes right after the parameter's own name: "order 81", "card no. 12-A"."""
-        found = []
-        for match in _CODED.finditer(masked(self.text)):
-            if any(_alike(stem(match[1]), stem(word)) for word in parameter.label.split() if len(word) > 2):
-                found.append(match[2])
-        return [value for value in dict.fromkeys(found) if value not in self._used]
+        own = [stem(word) for word in parameter.label.split() if len(word) > 2]
+        matches = _CODED.finditer(masked(self.text))
+        found = [match[2] for match in matches if any(_alike(stem(match[1]), word) for word in own)]
+        return [value for value in dict.fromkeys(found) if value.casefold() not in self._used]
 
     def _array(self, parameter: Parameter) -> list[Any]:
         item = parameter.item

@@ -24,7 +24,7 @@ _ROLES = {
     "at": ("at", "time"),
     "on": ("on", "date", "day"),
     "for": ("for", "duration"),
-    "in": ("in", "location", "place"),
+    "in": ("in", "location", "place", "where", "city", "town", "country", "region", "room"),
 }
 #: What may stand in a request where the parameter's own word would.
 _ALSO = {"to": ("to", "into", "in"), "in": ("in", "at", "for"), "by": ("by",), "from": ("from", "off")}
@@ -61,7 +61,12 @@ class Parameter:
         before = re.search(rf"\b(\w+)\s+{re.escape(self.name)}\b", self.about)
         found: dict[str, None] = {}
         for role, names in _ROLES.items():
-            if role in said[-1:] or (before and before[1].casefold() == role) or any(name in own for name in names):
+            if (
+                role in said[-1:]
+                or (role == "in" and said[:1] == ["where"])
+                or (before and before[1].casefold() == role)
+                or any(name in own for name in names)
+            ):
                 found.update(dict.fromkeys(_ALSO.get(role, (role,))))
         return tuple(found)
 

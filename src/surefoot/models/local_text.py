@@ -15,10 +15,12 @@ __all__ = [
     "Number",
     "cuts",
     "masked",
+    "named_quotes",
     "numbers",
     "quoted",
     "refers",
     "refers_to_result",
+    "replaced",
     "sentences",
     "spans",
     "spoken",
@@ -36,6 +38,9 @@ _FILLERS = (
 )
 #: Words that carry no meaning of their own: they begin and end no value, and prove nothing about a tool.
 FILLERS = frozenset(_FILLERS.split())
+
+#: Fillers that stand inside names and titles.
+_JOINERS = frozenset(("a", "and", "at", "by", "for", "from", "in", "into", "of", "on", "or", "the", "to", "with"))
 
 _WORD = re.compile(r"[^\W_]+(?:[.'’:/@&+-][^\W_]+)*", re.UNICODE)
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|“([^”\n]+)”|«([^»\n]+)»|`([^`\n]+)`|(?<!\w)['‘]([^'’\n]*(?:['’]\w[^'’\n]*)*)['’](?!\w)")
@@ -102,6 +107,12 @@ def refers(text: str) -> bool:
     return refers_to_result(text) or PRONOUN.search(masked(text)) is not None
 
 
+def replaced(text: str, value: str) -> str:
+    """The text with the first word that points at something before it replaced by what it points at."""
+    match = _RESULT.search(masked(text)) or PRONOUN.search(masked(text))
+    return text if match is None else f"{text[: match.start()]}{value}{text[match.end() :]}"
+
+
 def words(text: str) -> list[str]:
     """The words of a text as they stand, in order."""
     return _WORD.findall(text)
@@ -120,6 +131,15 @@ def stem(word: str) -> str:
 def quoted(text: str) -> list[str]:
     """What stands between quotation marks."""
     return [part for match in _QUOTED.finditer(text) if (part := next(filter(None, match.groups()), "").strip())]
+
+
+def named_quotes(text: str) -> list[tuple[str, str]]:
+    """The quoted parts, each with the word before it: ``("letter", "e")`` of "the letter 'e'"."""
+    found = []
+    for match in _QUOTED.finditer(text):
+        before = words(text[: match.start()])[-1:]
+        found.append(("".join(before), next(filter(None, match.groups()), "").strip()))
+    return found
 
 
 def masked(text: str) -> str:
@@ -174,7 +194,8 @@ def spans(text: str, longest: int = 4) -> list[str]:
         parts = list(_WORD.finditer(phrase))
         for count in range(1, longest + 1):
             for first, last in zip(parts, parts[count - 1 :], strict=False):
-                if not _filler(first[0]) and not _filler(last[0]):
+                inside = phrase[first.end() : last.start()].casefold().split() if count > 2 else []
+                if not _filler(first[0]) and not _filler(last[0]) and all(w not in FILLERS or w in _JOINERS for w in inside):
                     found[phrase[first.start() : last.end()]] = None
     return sorted(found, key=lambda span: span.count(" "))
 

@@ -33,7 +33,7 @@ __all__ = ["Wish", "wishes"]
 #: What is looked through for several wishes, and how many are met.
 _LONGEST = 1_500
 _MOST = 8
-_CLEAR = 0.3
+_CLEAR = 0.45
 
 _AGAIN = re.compile(r"\b(?:again|twice|once more)\b", re.IGNORECASE)
 _ELLIPSIS = re.compile(r"^(?:(?:what|how)\s+about\s+)?(?:(?:in|on|for|at|by|to|from|of|with|the)\s+)*", re.IGNORECASE)
@@ -70,14 +70,15 @@ async def _parted(router: Router, text: str, specs: Sequence[ToolSpec], before: 
             continue
         rest = await _parted(router, right, specs, [*before, one])
         both = [one, *rest]
-        if rest and (only is None or (_covers(both, only.route) and _clear(both))):
+        if rest and (only is None or (_covers(both, only.route) and _clear(both, only.route))):
             return both
     return [only] if only else []
 
 
-def _clear(parts: list[Wish]) -> bool:
+def _clear(parts: list[Wish], whole: Route) -> bool:
     """Whether each part would stand by itself: a text that makes sense whole is not parted on a mere chance."""
-    return min(part.route.score for part in parts) >= _CLEAR
+    weakest = min(part.route.score for part in parts)
+    return all(part.route.complete for part in parts) and weakest >= max(_CLEAR, whole.score / 2)
 
 
 def _covers(parts: list[Wish], whole: Route) -> bool:
@@ -94,7 +95,7 @@ async def _single(router: Router, text: str, specs: Sequence[ToolSpec], before: 
     spare = 1 if before and (refers(text) or numbers(text)) else 0
     (route,) = await router.routes([text], specs, spare)
     short = _elliptic(text, before[-1]) if before else None
-    if short is not None and (route.tool is None or route.tool is before[-1].route.tool or route.score < 0.45):
+    if short is not None and (route.tool is None or route.tool is before[-1].route.tool or route.score < 0.55):
         return short
     return Wish(text, route) if route.tool is not None else None
 
