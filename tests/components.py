@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,15 +45,30 @@ def aimock() -> Path | None:
 
 
 def _module(*names: str, install: str) -> Component:
-    return Component(lambda: all(importlib.util.find_spec(name) is not None for name in names), install)
+    return Component(lambda: all(_found(name) for name in names), install)
+
+
+def _found(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the package around it is absent
+        return False
 
 
 def _program(name: str, install: str) -> Component:
     return Component(lambda: program(name) is not None, install)
 
 
+def _mounts() -> bool:
+    """See whether this process may have a file system of its own: as root, or in a user namespace."""
+    command = ["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/tmp"]
+    return shutil.which("unshare") is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 COMPONENTS: Mapping[str, Component] = {
     "openai": _module("openai", "aiohttp", install="pip install 'surefoot[openai]'"),
+    "anthropic": _module("anthropic", "aiohttp", install="pip install 'surefoot[anthropic]'"),
+    "gemini": _module("google.genai", "aiohttp", install="pip install 'surefoot[gemini]'"),
     "embeddings": _module("numpy", "onnxruntime", "tokenizers", install="pip install 'surefoot[embeddings]'"),
     "xllamacpp": _module("xllamacpp", install="pip install 'surefoot[local]'"),
     "importlinter": _module("importlinter", install="pip install 'surefoot[dev]'"),
@@ -64,6 +80,7 @@ COMPONENTS: Mapping[str, Component] = {
     "chromium": _program("chromium", "make system"),
     "chromedriver": _program("chromedriver", "make system"),
     "prometheus": _program("prometheus", "make system"),
+    "tmpfs": Component(_mounts, "allow user namespaces: unshare --user --mount"),
 }
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.crash.judge import judge
+from tests.package.source import ROOT
 
-ROOT = Path(__file__).parents[2]
 
-
-def module(name: str, *arguments: object, timeout: float) -> subprocess.CompletedProcess[str]:
-    """Run a module of these tests in its own process."""
+def module(name: str, *arguments: object, timeout: float, before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Run a module of these tests in its own process, started by another program where ``before`` says so."""
     path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
     return subprocess.run(
-        [sys.executable, "-m", name, *map(str, arguments)],
+        [*before, sys.executable, "-m", name, *map(str, arguments)],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
 

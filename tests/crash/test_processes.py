@@ -19,9 +19,11 @@ from surefoot.core import events as ev
 from surefoot.core.events import Record
 from surefoot.core.run import Run
 from surefoot.settings import Settings
+from tests.crash.judge import judge
 from tests.crash.replay import check_once
 from tests.crash.shop import Ledger
-from tests.crash.worker import GRACE, one_call
+from tests.crash.test_kills import module
+from tests.crash.worker import GRACE, finish, one_call
 from tests.package.source import ROOT
 
 QUICK = Settings(model="scripted:none", poll=0.02, grace=0.0)
@@ -94,14 +96,9 @@ async def test_a_worker_frozen_past_its_lease_wakes_and_writes_nothing(tmp_path:
 
 
 async def ended(app: App, run_id: str) -> Run[Any]:
-    """See a run through; of an unknown outcome say that it is done."""
+    """See a run through."""
     async with asyncio.timeout(5):
-        run: Run[Any] = await app.wait(run_id)
-        while not run.ended:
-            for request in run.waiting:
-                await app.settle(request, "done", result="done", by="dana")
-            run = await app.wait(run)
-    return run
+        return await finish(app, await app.wait(run_id))
 
 
 def claims(records: list[Record]) -> int:
@@ -133,3 +130,59 @@ async def test_sigterm_drains_within_the_grace(tmp_path: Path) -> None:
         check_once(await app.events(run))
         assert await app.store.check() == []
     assert [(line.what, line.tool) for line in ledger.lines() if line.what == "E"] == [("E", "look")]
+
+
+#: A file system of its own, small, for one process: no privilege is needed where the kernel allows user namespaces.
+ON_A_SMALL_DISK = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+                   'mount -t tmpfs -o size=6m none "$1" && shift && exec "$@"', "sh"]  # fmt: skip
+
+
+@pytest.mark.needs("tmpfs")
+async def test_a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    disk, outside = tmp_path / "disk", tmp_path / "outside"
+    disk.mkdir()
+    outside.mkdir()
+    done = module("tests.crash.worker", disk, "fill", outside, timeout=50, before=(*ON_A_SMALL_DISK, str(disk)))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("full DiskFull"), done.stdout
+    tally = await judge(outside)
+    print(done.stdout, tally)
+    assert tally.runs > 5
+    assert tally.acknowledged > 100
+
+
+async def test_another_process_that_holds_the_database_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    ledger = Ledger(tmp_path / "ledger")
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(context: Any) -> None:
+        begun.set()
+        await go_on.wait()
+
+    agent = one_call("look", ledger, wait)
+    async with asyncio.timeout(5), App(f"sqlite:{path}", agents=[agent], settings=QUICK) as app:
+        running = asyncio.create_task(app.run(agent, "go"))
+        await begun.wait()
+        pipe = asyncio.subprocess.PIPE
+        other = await asyncio.create_subprocess_exec(sys.executable, "-c", HOLD, str(path), stdin=pipe, stdout=pipe)
+        assert other.stdout is not None
+        assert await other.stdout.readline() == b"held\n"
+        go_on.set()
+        done, _ = await asyncio.wait([running], timeout=0.3)
+        assert not done
+        await other.communicate(b"let go\n")
+        run = await running
+        assert run.status == "done"
+        check_once(await app.events(run))
+    assert sum(line.what == "B" for line in ledger.lines()) == 1
+
+
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.readline()
+connection.execute("ROLLBACK")
+"""

@@ -3,13 +3,14 @@
 - ``body``: works on the run ``frozen``, and tells when its first body has begun, which goes on at a line of input;
 - ``append``: the same, but it freezes itself just before it writes that the body starts;
 - ``drain``: works on three runs until SIGTERM, then closes within its grace;
-- ``fill``: works on new runs until the disk is full.
+- ``fill``: works on new runs until the disk is full, then makes room, and finishes what was begun.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,18 +21,20 @@ from surefoot.app import App
 from surefoot.clock import SystemClock
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
-from surefoot.core.errors import JournalError
+from surefoot.core.errors import SurefootError
 from surefoot.core.events import AppEvent, Event, Record, tag_of
 from surefoot.core.ports import Store
+from surefoot.core.run import Run
 from surefoot.core.tool import ToolContext
-from surefoot.journal import open_store
+from surefoot.journal import SqliteStore, open_store
+from surefoot.journal.sqlite import Settings as StoreSettings
 from surefoot.settings import Settings
 from surefoot.testing.faults import Faults, FaultyStore
 from surefoot.testing.models import FunctionModel
 from surefoot.tools.function import tool
 from tests.crash.shop import Ledger, clerk
 
-__all__ = ["GRACE", "LEASE", "one_call"]
+__all__ = ["GRACE", "LEASE", "finish", "one_call"]
 
 LEASE = 0.3
 GRACE = 0.4
@@ -105,34 +108,54 @@ async def drain(store: Store, ledger: Ledger) -> None:
     say("closed")
 
 
-async def fill(store: Store, ledger: Ledger) -> None:
-    """Work until nothing more can be written; say what was acknowledged and how it ended."""
+async def fill(folder: Path, outside: Path) -> None:
+    """Work until nothing more can be written; then make room, finish what was begun, and copy the file outside."""
+    file = os.open(outside / "acks", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     async def acknowledged(inside: Store, records: Sequence[Record]) -> None:
-        for record in records:
-            say("ack", record.stream, record.seq, tag_of(record.event))
+        os.write(file, "".join([f"{r.stream} {r.seq} {tag_of(r.event)}\n" for r in records]).encode())
 
-    agent = clerk(ledger, names=("look", "put", "send"))
+    ballast = folder / "ballast"
+    ballast.write_bytes(b"x" * 600_000)
+    agent = clerk(Ledger(outside / "ledger"), names=("look", "put", "send"))
+    settings = Settings(model="scripted:none", poll=0.02, grace=0.0)
+    # Long before it is full, no tool would be started: this is about what happens all the same.
+    store = SqliteStore(str(folder / "runs.db"), SystemClock(), StoreSettings(min_free=0))
     faulty = FaultyStore(store, Faults(after=acknowledged))
-    settings = Settings(model="scripted:none", adopt=False, grace=0.0)
     async with App(faulty, agents=[agent], settings=settings, approve=lambda request: True) as app:
-        for number in range(10_000):
-            try:
+        try:
+            for number in range(10_000):
                 await app.run(agent, "x" * 2_000, id=f"run {number}")
-            except JournalError as error:
-                say("full", type(error).__name__, str(error))
-                return
+        except SurefootError as error:
+            say("full", type(error).__name__, str(error))
+    await store.close()
+    ballast.unlink()
+    store = SqliteStore(str(folder / "runs.db"), SystemClock(), StoreSettings(min_free=0))
+    async with App(store, agents=[agent], settings=settings, approve=lambda request: True) as app:
+        for run in await app.list(status=("ready", "running", "waiting"), limit=10_000):
+            await finish(app, run)
+    shutil.copy(folder / "runs.db", outside / "runs.db")
+
+
+async def finish(app: App, run: Run[Any]) -> Run[Any]:
+    """See a run through; of an unknown outcome say that it is done."""
+    while not run.ended:
+        for request in run.waiting:
+            await app.settle(request, "done", result="done", by="dana")
+        run = await app.wait(run)
+    return run
 
 
 async def main(folder: Path, what: str, *words: str) -> None:
     """Do one of these things on the store in a folder."""
+    if what == "fill":
+        await fill(folder, Path(words[0]))
+        return
     store = open_store(f"sqlite:{folder / 'runs.db'}", SystemClock())
     ledger = Ledger(folder / "ledger")
     match what:
         case "drain":
             await drain(store, ledger)
-        case "fill":
-            await fill(store, Ledger(Path(words[0])))
         case _:
             await frozen(store, ledger, words[0], what)
     await store.close()
