@@ -44,6 +44,13 @@ def aimock() -> Path | None:
     return package if (package / "package.json").exists() else None
 
 
+def weights() -> bool:
+    """Tell whether the embedded model's weights are installed for this user."""
+    from surefoot.models.local_weights import installed
+
+    return installed() is not None
+
+
 def _module(*names: str, install: str) -> Component:
     return Component(lambda: all(_found(name) for name in names), install)
 
@@ -71,6 +78,7 @@ COMPONENTS: Mapping[str, Component] = {
     "gemini": _module("google.genai", "aiohttp", install="pip install 'surefoot[gemini]'"),
     "embeddings": _module("numpy", "onnxruntime", "tokenizers", install="pip install 'surefoot[embeddings]'"),
     "xllamacpp": _module("xllamacpp", install="pip install 'surefoot[local]'"),
+    "weights": Component(weights, "surefoot models install"),
     "importlinter": _module("importlinter", install="pip install 'surefoot[dev]'"),
     "mypy": _module("mypy", install="pip install 'surefoot[dev]'"),
     "pyright": _module("pyright", install="pip install 'surefoot[dev]'"),
