@@ -2,10 +2,12 @@
 
 Tokens are estimated at `CHARS_PER_TOKEN` characters each plus a little for every part, which is on the safe side for
 English and code. When the estimate passes the budget, older tool results are cut to their heads first, and then the
-oldest turns are left out, always whole turns, so that no call is parted from its result.
+oldest turns are left out, and the oldest steps of the last turn, always whole, so that no call is parted from its result.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import msgspec
 
@@ -68,30 +70,47 @@ def view(history: list[Message], state: State) -> list[Message]:
     kept = [_cut(message) for message in messages[done.dropped : done.shortened]]
     kept += messages[max(done.dropped, done.shortened) :]
     if done.summary:
-        kept.insert(0, Message("user", (Text(done.summary),)))
+        kept.insert(0, _said(done.summary))
     return kept
 
 
 def fit(history: list[Message], state: State, budget: int) -> ev.ContextCompacted | None:
-    """What to leave out so that the prompt takes at most ``budget`` estimated tokens; None when nothing helps further."""
+    """What to leave out so that the prompt takes at most ``budget`` estimated tokens; None when it does, or nothing helps."""
     messages = history + state.messages
     before = sum(map(estimate, view(history, state)))
+    if before <= budget:
+        return None
     shortened = max(0, len(messages) - KEEP)
     sizes = [estimate(_cut(message)) for message in messages[:shortened]] + [estimate(m) for m in messages[shortened:]]
     if sum(sizes) > budget:
         shortened = len(messages)
         sizes = [estimate(_cut(message)) for message in messages]
-    total, dropped = sum(sizes), 0
-    for at in range(1, len(messages)):
-        if total <= budget * 3 // 4 or (total <= budget and not dropped):
-            break
-        if messages[at].role == "user":
-            dropped = at
-            total = sum(sizes[at:])
-    old = state.compacted
-    if old is not None and (old.shortened, old.dropped) == (shortened, dropped):
+    total, dropped, summary = sum(sizes), 0, ""
+    if total > budget:
+        for at, summary in _boundaries(messages, budget):
+            dropped, total = at, sum(sizes[at:]) + (estimate(_said(summary)) if summary else 0)
+            if total <= budget * 3 // 4:  # with room for some steps, so that the prompt's beginning stays as it is
+                break
+    if total >= before:
         return None
-    return ev.ContextCompacted("dropped" if dropped else "shortened", before, total, shortened, dropped)
+    return ev.ContextCompacted("dropped" if dropped else "shortened", before, total, shortened, dropped, summary)
+
+
+def _boundaries(messages: list[Message], budget: int) -> Iterator[tuple[int, str]]:
+    """Where a prompt may begin, earliest first, and what must stand before that: the task, once its message is gone."""
+    users = [at for at, message in enumerate(messages) if message.role == "user"]
+    for at in users:
+        if at > 0:
+            yield at, ""
+    last = users[-1] if users else 0
+    room = int(budget * CHARS_PER_TOKEN / 4)
+    for at in range(last + 2, len(messages)):
+        if messages[at].role == "assistant":
+            yield at, f"{messages[last].text[:room]}\n[earlier steps were left out]"
+
+
+def _said(text: str) -> Message:
+    return Message("user", (Text(text),))
 
 
 def _cut(message: Message) -> Message:
