@@ -80,10 +80,6 @@ def perform(arguments: Sequence[str] | None = None) -> int:
     except SurefootError as error:
         _complain(str(error))
         return code_of_error(error)
-    except BrokenPipeError:
-        # Whoever read us has gone; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Code.FAILED
     except Interrupted:
         _complain("interrupted")
         return Code.INTERRUPTED

@@ -85,6 +85,7 @@ class Screen:
     def json(self, value: Any, *, indent: int | None = None) -> None:  # noqa: ANN401  any JSON value
         """Write one JSON object to standard output, on one line unless ``indent`` is given."""
         sys.stdout.write(safe_json(value, indent=indent) + "\n")
+        sys.stdout.flush()
 
     def _print(self, file: TextIO, text: str, style: str) -> None:
         self.end()
