@@ -116,10 +116,24 @@ async def test_a_locked_file_is_tried_again(tmp_path: Path) -> None:
         with contextlib.closing(sqlite3.connect(f"{path}-live", isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             hearing = asyncio.create_task(hear(one, two, "other"))
-            await until(lambda: connection.in_transaction)
+            await asyncio.sleep(0.5)  # wait: longer than the file is waited for
             connection.execute("ROLLBACK")
         async with asyncio.timeout(SECONDS):
             assert len(await hearing) == 20
+
+
+async def test_who_stops_watching_takes_the_note_back(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+
+    def notes() -> int:
+        with contextlib.closing(sqlite3.connect(f"{path}-live")) as connection:
+            count: int = connection.execute("SELECT count(*) FROM watcher").fetchone()[0]
+            return count
+
+    async with pair(path) as (one, two):
+        for _ in range(2):
+            await hear(one, two, "r")
+            await until(lambda: notes() == 0)
 
 
 async def test_a_closed_one_hears_nothing(tmp_path: Path) -> None:

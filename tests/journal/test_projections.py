@@ -53,6 +53,7 @@ async def test_a_table_follows_the_events(path: Path) -> None:
     async with opened(path, projections=[Words()]) as store:
         await launch(store, "r")
         await store.append("r", [say("one"), say("two")], head=1)
+        await store.renew("worker", 10)
         assert words(path) == [("r", 2, "two")]
         assert await store.check() == []
 

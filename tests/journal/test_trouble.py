@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import shutil
 import sqlite3
 import subprocess
@@ -215,20 +216,21 @@ async def test_a_lock_that_is_let_go_in_time(path: Path) -> None:
 
 
 async def test_a_lock_file_that_another_process_keeps(path: Path) -> None:
-    lock = pytest.importorskip("fcntl")
     async with opened(path, settings=Settings(busy=0.05)) as store:
         await begin(store, "r")
-        if not Path(f"{path}-lock").exists():  # noqa: ASYNC240  one look
-            pytest.skip("this SQLite needs no lock beside its own")
         with open(f"{path}-lock", "rb") as file:  # noqa: ASYNC230, PTH123  a descriptor is what is locked
-            lock.flock(file, lock.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX)
             with pytest.raises(StoreUnavailable, match="see which one"):
                 await store.append("r", [say("hi")], head=None)
             with pytest.raises(StoreUnavailable, match="see which one"):
                 async with opened(path, settings=Settings(busy=0.05)):
                     pass
-            lock.flock(file, lock.LOCK_UN)
+            fcntl.flock(file, fcntl.LOCK_UN)
         await store.append("r", [say("hi")], head=2)
+        file = open(f"{path}-lock", "rb")  # noqa: ASYNC230, PTH123, SIM115  held until after the store is closed
+        fcntl.flock(file, fcntl.LOCK_EX)
+    file.close()
+    assert check(str(path)) == []
 
 
 def nested(depth: int) -> list[object]:
@@ -244,8 +246,9 @@ def nested(depth: int) -> list[object]:
         ev.RunWarned("odd", "a", {"a": object()}),
         ev.RunWarned("odd", "lone \ud800 surrogate"),
         ev.RunWarned("odd", "a", {"a": nested(100_000)}),
+        ev.RunWarned("odd", "x" * (64 << 20)),
     ],
-    ids=["object", "surrogate", "deep"],
+    ids=["object", "surrogate", "deep", "long"],
 )
 async def test_what_cannot_be_stored_fails_alone(path: Path, event: ev.RunWarned) -> None:
     async with opened(path) as store:
@@ -310,3 +313,15 @@ async def test_deltas_beside_a_store(path: Path) -> None:
     for store in (open_store("memory:", ManualClock()), open_store(f"sqlite:{path}", ManualClock())):
         live = live_of(store, ManualClock())
         await live.close()
+
+
+async def test_opening_can_be_given_up(path: Path) -> None:
+    store = SqliteStore(str(path), ManualClock())
+    opening = asyncio.create_task(store.open())
+    await asyncio.sleep(0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    await store.open()
+    await launch(store, "r")
+    await store.close()

@@ -10,7 +10,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
-from surefoot.core.errors import JournalError
 from surefoot.core.events import Record
 
 __all__ = ["CHUNK", "Hub", "Listener"]
@@ -122,12 +121,7 @@ class Hub:
 
     async def _batch(self, stream: str | None, cursor: int) -> list[Record]:
         """The next records from the store; none when it is, or is being, closed."""
-        try:
-            return [] if self._closed else await self._read(stream, cursor, CHUNK)
-        except JournalError:
-            if self._closed:
-                return []
-            raise
+        return [] if self._closed else await self._read(stream, cursor, CHUNK)
 
     def close(self) -> None:
         """Let every follower end, and call nobody any more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -18,7 +19,7 @@ __all__ = ["Add", "Remove", "Append", "Claim", "Job", "Release", "Renew", "Save"
 T = TypeVar("T")
 
 
-class Job(Generic[T]):
+class Job(ABC, Generic[T]):
     """One request to the writer, and the future of its answer.
 
     ``locked``: what it looks at can change without an event, so the transaction begins before it is planned.
@@ -34,9 +35,9 @@ class Job(Generic[T]):
         self.result: T
         self.error: BaseException | None = None
 
+    @abstractmethod
     def plan(self, batch: Batch) -> T:
         """Check, and plan; the answer."""
-        raise NotImplementedError
 
     def prepare(self, batch: Batch) -> None:
         """Say what to load before anything of the batch is planned."""

@@ -24,8 +24,8 @@ from surefoot.journal.database import Statements
 
 __all__ = ["Batch", "Encoded", "Entry", "Ledger", "encode"]
 
-#: Bodies of more bytes are refused: SQLite takes no more than a billion in one row.
-_TOO_LONG = 256 * 1024 * 1024
+#: Bodies of more bytes are refused: they would be read again with every resume.
+_TOO_LONG = 64 * 1024 * 1024
 #: Streams remembered at once.
 _REMEMBERED = 20_000
 
@@ -261,7 +261,8 @@ class Batch:
     def _move(self, entry: Entry, events: Sequence[Event | AppEvent]) -> None:
         before = entry.status
         status, wake_at = rules.moved(before, entry.wake_at, events)
-        if status == before and wake_at == entry.wake_at:
+        ended = any(rules.ends(event) for event in events)
+        if status == before and wake_at == entry.wake_at and not ended:
             return
         if status == "waiting" and self._missed(entry, events[-1]):
             status, wake_at = "ready", 0

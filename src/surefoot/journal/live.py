@@ -70,8 +70,8 @@ class SqliteLive:
         near = self._near.subscribe(run)
         with self._relay.watching(run):
             try:
-                async for delta in near:
-                    yield delta
+                while True:
+                    yield await anext(near)
             finally:
                 await near.aclose()
 

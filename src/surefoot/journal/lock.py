@@ -1,34 +1,24 @@
 """A file that one process at a time may hold: the advisory lock around write transactions.
 
 SQLite before 3.51.3 can, very rarely, damage a write-ahead log that several processes write to at once (the "WAL-reset
-bug", https://sqlite.org/wal.html). Where such a version is linked, every write transaction and checkpoint is made under
-this lock; with a newer one, and on systems without flock(2), it costs nothing. A process that dies lets go of it.
+bug", https://sqlite.org/wal.html), so every write transaction and checkpoint is made under this lock. It costs two
+flock(2) a transaction, a microsecond; a process that dies lets go of it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
-import sqlite3
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from surefoot.core.errors import StoreUnavailable
 
-if sys.platform != "win32":
-    import fcntl
+__all__ = ["FileLock"]
 
-__all__ = ["FileLock", "needed"]
-
-_FIXED_IN = (3, 51, 3)
 #: Seconds between tries: short, because a busy process lets go of it for moments only.
 _PAUSE = 0.0003
-
-
-def needed() -> bool:
-    """Whether the linked SQLite needs the lock."""
-    return sys.platform != "win32" and sqlite3.sqlite_version_info < _FIXED_IN
 
 
 class FileLock:
@@ -38,7 +28,6 @@ class FileLock:
         self._path = path
         self._seconds = seconds
         self._file = -1
-        self._needed = needed()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -57,19 +46,17 @@ class FileLock:
 
     def take(self) -> bool:
         """Take the lock if nobody has it. Raises StoreUnavailable when the file cannot be made."""
-        if self._needed:
-            if self._file < 0:
-                self._file = self._create()
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
+        if self._file < 0:
+            self._file = self._create()
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
         return True
 
     def give(self) -> None:
         """Let go of the lock."""
-        if self._needed:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+        fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -286,11 +286,11 @@ class MemoryStore:
     def _move(self, kept: _Stream, events: Sequence[Event | AppEvent], time: int) -> str | None:
         """Move a run's row, and wake the parent of a run that ended; the parent's name."""
         row = kept.row
+        if not rules.moves(row.status, events):
+            return None
         status, wake_at = rules.moved(row.status, row.wake_at, events)
         if status == "waiting" and self._missed(kept, events):
             status, wake_at = "ready", 0
-        if status == row.status and wake_at == row.wake_at:
-            return None
         kept.row = replace(row, status=status, wake_at=wake_at)
         if status != "running":
             kept.row = replace(kept.row, owner="", lease_until=0)

@@ -7,6 +7,7 @@ gone for certain is free at once; where anything is unknown, the owner counts as
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -14,55 +15,54 @@ from pathlib import Path
 __all__ = ["is_gone", "new_owner"]
 
 _FIELDS = 6
+_DIGITS = 10
 _PROC = Path("/proc")
 
 
-def new_owner() -> str:
-    """A new name for a worker of this process."""
+def new_owner(proc: Path = _PROC) -> str:
+    """A new name for a worker of this process; ``proc`` is where the system says what runs."""
     pid = os.getpid()
-    start = _started(pid) or ""
-    return "|".join((*_place(), str(pid), start, os.urandom(6).hex()))
+    return "|".join((*_place(proc), str(pid), _started(pid, proc) or "", os.urandom(6).hex()))
 
 
-def is_gone(owner: str) -> bool:
+def is_gone(owner: str, proc: Path = _PROC) -> bool:
     """Whether the process that made this name has certainly ended."""
     fields = owner.split("|")
-    if len(fields) != _FIELDS or not all(fields) or tuple(fields[:3]) != _place():
+    if len(fields) != _FIELDS or not all(fields) or tuple(fields[:3]) != _place(proc):
         return False
     pid, start = fields[3], fields[4]
-    if not pid.isdecimal():
-        return False
-    return _started(int(pid)) not in (start, None)
+    return pid.isdecimal() and len(pid) < _DIGITS and _started(int(pid), proc) not in (start, None)
 
 
-def _place() -> tuple[str, str, str]:
+def _place(proc: Path) -> tuple[str, str, str]:
     """This host, its boot and this process's namespace of process ids; empty where the system does not say."""
     try:
-        boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        namespace = str((_PROC / "self/ns/pid").readlink())
+        boot = (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = str((proc / "self/ns/pid").readlink())
     except OSError:
         boot = namespace = ""
     return socket.gethostname().replace("|", "_"), boot, namespace
 
 
-def _started(pid: int) -> str | None:
+def _started(pid: int, proc: Path) -> str | None:
     """When a process started, in ticks; empty when there is no such process that can still act; None when unknown."""
     try:
-        text = (_PROC / str(pid) / "stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        # Without a readable /proc/self, the absence of a process proves nothing.
-        return "" if (_PROC / "self/stat").exists() else None
-    except OSError:
-        return None
-    # The name in parentheses may hold anything, so count from its end: state is field 3, starttime field 22.
-    fields = text.rpartition(b")")[2].split()
-    if fields[0] in (b"Z", b"X") and _threads(pid) <= 1:
-        return ""
-    return fields[19].decode("ascii")
+        text = (proc / str(pid) / "stat").read_bytes()
+        # The name in parentheses may hold anything, so count from its end: state is field 3, starttime field 22.
+        fields = text.rpartition(b")")[2].split()
+        # A dead process stays listed until its parent looks; so does a live one whose first thread has ended.
+        dead = fields[0] in (b"Z", b"X") and len(list((proc / str(pid) / "task").iterdir())) == 1
+        return "" if dead else fields[19].decode("ascii")
+    except (OSError, IndexError):
+        # Others' processes may be hidden, so that it is not listed says nothing yet.
+        return None if _answers(pid) else ""
 
 
-def _threads(pid: int) -> int:
-    try:
-        return len(list((_PROC / str(pid) / "task").iterdir()))
-    except OSError:
-        return 0
+def _answers(pid: int) -> bool:
+    # PermissionError: it is another user's, and alive.
+    with contextlib.suppress(PermissionError):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+    return True

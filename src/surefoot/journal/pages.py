@@ -105,14 +105,12 @@ def _payload(page: bytes, cell: int, length: int, size: int, source: dict[int, b
 
 def _varint(data: bytes, place: int) -> tuple[int, int]:
     value = 0
-    for index in range(9):
+    for index in range(8):
         byte = data[place + index]
-        if index == 8:
-            return value << 8 | byte, place + 9
         value = value << 7 | byte & 0x7F
         if byte < 0x80:
             return value, place + index + 1
-    raise AssertionError
+    return value << 8 | data[place + 8], place + 9
 
 
 def _values(payload: bytes) -> Iterator[Value]:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from surefoot.core import codec
-from surefoot.core.errors import JournalCorrupt, JournalError, RunNotFound
+from surefoot.core.errors import JournalCorrupt, RunNotFound
 from surefoot.core.events import AppEvent, Event, Record
 from surefoot.core.rows import Query, RunRow
 from surefoot.journal import chain, database, rules
@@ -43,17 +43,11 @@ class Reader:
         self._busy = busy
         self._sql = database.Statements()
         self._thread = ThreadPoolExecutor(1, "surefoot-reader")
-        self._connection: sqlite3.Connection
-        self._closed = False
-
-    async def open(self) -> None:
-        """Connect."""
-        await self._do(self._connect)
+        self._opened: sqlite3.Connection | None = None
 
     async def close(self) -> None:
         """Disconnect, once what was asked is answered."""
         await self._do(self._disconnect)
-        self._closed = True
         self._thread.shutdown(wait=False)
 
     async def read(self, stream: str, after: int, limit: int | None) -> list[Record]:
@@ -99,20 +93,22 @@ class Reader:
     # ------------------------------------------------------------------------------------------------ the thread
 
     async def _do(self, work: Callable[[], T]) -> T:
-        if self._closed:
-            raise JournalError("the store is closed; await store.open() first")
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._translated, work)
 
     def _translated(self, work: Callable[[], T]) -> T:
         with database.translated(self._path):
             return work()
 
-    def _connect(self) -> None:
-        self._connection = database.connect(self._path, busy=self._busy)
-        self._connection.create_function("says", 4, says, deterministic=True)
-
     def _disconnect(self) -> None:
-        self._connection.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = database.connect(self._path, busy=self._busy)
+            self._opened.create_function("says", 4, says, deterministic=True)
+        return self._opened
 
     def _value(self, statement: str, values: Any) -> Any:  # noqa: ANN401  whatever the statement binds
         row = self._connection.execute(self._sql[statement], values).fetchone()

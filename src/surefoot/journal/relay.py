@@ -50,7 +50,7 @@ class Relay:
         self._heard = heard
         self._owner = new_owner()
         self._sql = statements("live.sql")
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: asyncio.AbstractEventLoop
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._halt = threading.Event()
@@ -176,8 +176,7 @@ class Relay:
     def _tell(self, run: str, delta: Delta) -> None:
         # A loop that is closed has nobody left who watches.
         with contextlib.suppress(RuntimeError):
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._heard, run, delta)
+            self._loop.call_soon_threadsafe(self._heard, run, delta)
 
     def _leave(self) -> None:
         """Take the notes back, and let go of the file."""

@@ -61,7 +61,7 @@ def salvage(path: str, copy: str) -> Report:
         raise StoreUnavailable(f"{path} cannot be read: {error.strerror}") from None
     saved = _Saved(found)
     saved.stream(0, rules.APP)
-    for key in sorted(found.events.keys() | found.seqs.keys()):
+    for key in sorted(found.events.keys() | found.seqs.keys() | found.rows.keys()):
         if key:
             saved.run(key)
     saved.fail_the_cut()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
-from surefoot.core.errors import RunError, StoreUnavailable
+from surefoot.core.errors import RunNotFound, StoreUnavailable
 from surefoot.core.events import EventRedacted, RunPruned
 from surefoot.core.state import ENDED
 from surefoot.journal import chain, database, rules, transfer
@@ -24,9 +24,9 @@ __all__ = ["backup", "prune", "redact", "scrub"]
 def redact(batch: Batch, run: str, seq: int, by: str, reason: str) -> None:
     """Plan what `Upkeep.redact` promises; what is redacted already is only scrubbed again."""
     ledger, sql = batch.ledger, batch.ledger.sql
-    entry = ledger.entry(run) if run != rules.APP else None
-    if entry is None:
-        raise RunError("only events of runs can be redacted")
+    if run == rules.APP:
+        raise RunNotFound(run)
+    entry = ledger.entry(run)
     rules.redactable(run, entry.status, entry.head, seq)
     tag, salt, text = ledger.connection.execute(sql["body"], (entry.key, seq)).fetchone()
     if not salt:

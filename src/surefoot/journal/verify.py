@@ -51,10 +51,12 @@ class RawEvent(NamedTuple):
 
 
 def check(path: str, tables: Sequence[Projection] = ()) -> list[Problem]:
-    """Everything that is wrong with a journal. Raises what opening raises."""
-    problems = []
-    with database.translated(path):
-        problems += [Problem("", 0, f"the file: {text}") for text in database.integrity(path)]
+    """Everything that is wrong with a journal. Raises StoreUnavailable when there is none to be read."""
+    try:
+        with database.translated(path):
+            problems = [Problem("", 0, f"the file: {text}") for text in database.integrity(path)]
+    except JournalCorrupt as error:
+        problems = [Problem("", 0, str(error))]
     with closing(database.connect(path)) as connection:
         connection.text_factory = bytes
         connection.execute("BEGIN")

@@ -55,13 +55,16 @@ class Writer:
     async def start(self) -> int:
         """Open the file, creating or migrating it; the last position. Raises what opening raises."""
         self._thread.start()
-        await asyncio.shield(self._ready)
+        try:
+            await asyncio.shield(self._ready)
+        except asyncio.CancelledError:
+            self._closing = True
+            self._inbox.put(None)
+            raise
         return self._committer.position
 
     def submit(self, job: Job[T]) -> asyncio.Future[T]:
         """Hand a job in; the future of its answer."""
-        if self._closing:
-            raise JournalError("the store is closed; await store.open() first")
         job.future = self._loop.create_future()
         self._pending += 1
         self._inbox.put(job)
@@ -73,7 +76,7 @@ class Writer:
         before, other = self._last
         self._last = now, task
         crowded = self._pending or (other != task and now - before < _CROWD)
-        if not (crowded or job.barrier or self._closing):
+        if not (crowded or job.barrier):
             batch = self._committer.quick(job)
             if batch is not None:
                 self._told(batch.records, batch.outside)
@@ -101,9 +104,9 @@ class Writer:
         try:
             self._committer.open()
         except BaseException as error:  # noqa: BLE001  whatever it is, whoever opens must hear of it
-            self._post(_fail, self._ready, error)
+            self._post(self._ready.set_exception, error)
             return
-        self._post(_done, self._ready)
+        self._post(self._ready.set_result, None)
         try:
             self._serve()
         finally:
@@ -158,13 +161,3 @@ class Writer:
         # When the loop is gone, so is whoever waited. What was committed stays committed.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(call, *values)
-
-
-def _done(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _fail(future: asyncio.Future[None], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)

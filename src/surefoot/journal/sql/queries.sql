@@ -76,7 +76,7 @@ SELECT data FROM blob WHERE digest >= ? AND digest < ? LIMIT 2;
 -- name: get
 SELECT json_array(json_object(
     'id', id, 'agent', agent, 'status', status, 'key', request, 'session', session, 'user', user, 'tenant', tenant,
-    'parent', parent, 'tags', json(tags), 'epoch', epoch, 'owner', owner, 'lease_until', lease_until,
+    'parent', parent, 'tags', CASE WHEN json_valid(tags) THEN json(tags) ELSE tags END, 'epoch', epoch, 'owner', owner, 'lease_until', lease_until,
     'wake_at', wake_at, 'created_at', created_at,
     'head', (SELECT max(seq) FROM event WHERE run = key)
 )) FROM run WHERE id = ?;
@@ -84,7 +84,7 @@ SELECT json_array(json_object(
 -- name: find
 SELECT json_group_array(json_object(
     'id', id, 'agent', agent, 'status', status, 'key', request, 'session', session, 'user', user, 'tenant', tenant,
-    'parent', parent, 'tags', json(tags), 'epoch', epoch, 'owner', owner, 'lease_until', lease_until,
+    'parent', parent, 'tags', CASE WHEN json_valid(tags) THEN json(tags) ELSE tags END, 'epoch', epoch, 'owner', owner, 'lease_until', lease_until,
     'wake_at', wake_at, 'created_at', created_at,
     'head', (SELECT max(seq) FROM event WHERE run = key)
 )) FROM (
@@ -182,7 +182,7 @@ SELECT run, seq, epoch, time, tag, version, salt, body, hash, position FROM even
 -- name: all_runs
 SELECT key, claimed, ended, json_object(
     'id', id, 'agent', agent, 'status', status, 'key', request, 'session', session, 'user', user, 'tenant', tenant,
-    'parent', parent, 'tags', json(tags), 'epoch', epoch, 'owner', owner, 'lease_until', lease_until,
+    'parent', parent, 'tags', CASE WHEN json_valid(tags) THEN json(tags) ELSE tags END, 'epoch', epoch, 'owner', owner, 'lease_until', lease_until,
     'wake_at', wake_at, 'created_at', created_at
 ) FROM run ORDER BY key;
 

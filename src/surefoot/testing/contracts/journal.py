@@ -206,8 +206,8 @@ class JournalContract:
             wrote = await store.append("r", [say("one"), say("two")], head=1)
             wrote += await store.append("r", [say("three")], head=None)
             assert await take(records, 3) == wrote
-        async with aclosing(store.follow("r", 3)) as records:
-            assert await take(records, 1) == wrote[2:]
+        async with aclosing(store.follow("r", 3)) as records, aclosing(store.follow("r", 3)) as others:
+            assert await take(records, 1) == await take(others, 1) == wrote[2:]
 
     async def test_following_everything(self, store: Store) -> None:
         """All streams in order of position."""
@@ -230,6 +230,22 @@ class JournalContract:
                 await store.append("r", [say(str(number)) for number in range(start, start + 250)], head=None)
             seen = await received(records, "2499")
         assert [record.seq for record in seen] == list(range(2, 2_502))
+
+    async def test_what_is_read_and_told_comes_once(self, store: Store) -> None:
+        """A record that is committed while a follower still reads earlier ones."""
+        await launch(store, "r")
+        await store.append("r", [say("early")] * 1_500, head=1)
+        async with aclosing(store.follow("r")) as records:
+            seen = await take(records, 1)
+            await store.append("r", [say("meanwhile")], head=None)
+            seen += await take(records, 1_501)
+            waiting = asyncio.create_task(take(records, 1))
+            await asyncio.sleep(0)
+            await store.append("r", [say("then")], head=None)
+            seen += await waiting
+            await store.append("r", [say("last")], head=None)
+            seen += await received(records, "last")
+        assert [record.seq for record in seen] == list(range(1, 1_505))
 
     async def test_commits_are_told(self, store: Store) -> None:
         """With the stream, and whether it was somebody outside; not once it was stopped."""

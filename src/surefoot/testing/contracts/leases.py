@@ -67,6 +67,7 @@ class LeasesContract:
         await begin(store, "r3", "second", seconds=10)
         clock.advance(9)
         await store.renew("first", 10)
+        await store.renew("", 100)
         clock.advance(9)
         assert await store.claim("r1", "third", 10) is None
         assert await store.claim("r2", "third", 10) is None

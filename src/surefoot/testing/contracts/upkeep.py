@@ -96,6 +96,8 @@ class UpkeepContract:
                 await store.redact("ended", seq)
         with pytest.raises(RunNotFound):
             await store.redact("nobody", 1)
+        with pytest.raises(RunError):
+            await store.redact("app", 1)
         assert len(await store.read("ended")) == 3
 
     async def test_pruning_deletes_whole_runs(self, store: Store, clock: ManualClock) -> None:
