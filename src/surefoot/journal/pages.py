@@ -8,6 +8,7 @@ long payloads, so damage stays where it is. The format is that of https://sqlite
 from __future__ import annotations
 
 import struct
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ _HEADER = 100
 _WAL_HEADER, _FRAME_HEADER = 32, 24
 _SIZES = tuple(1 << power for power in range(9, 17))
 _LONGEST = 1 << 30
+#: States of one page of the log that are read: should the last be damaged, the one before it has nearly all of it.
+_STATES = 3
+#: Bytes of a page that no payload ever has.
+_LEAST = 35
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 
 
@@ -40,10 +45,11 @@ def rows(path: str) -> Iterator[Row]:
     log = list(_frames(path, size))
     newest = base | dict(log)
     for number, page in [*base.items(), *log]:
-        for source in (newest, base):
-            yield from _records(page, _HEADER if number == 1 else 0, size, source)
-            if not log:
-                break
+        start = _HEADER if number == 1 else 0
+        yield from _records(page, start, size, newest)
+        if log:
+            # A long payload may go on in pages that are older than the newest ones.
+            yield from _records(page, start, size, base, long=True)
 
 
 def _page_size(data: bytes) -> int:
@@ -53,16 +59,21 @@ def _page_size(data: bytes) -> int:
 
 
 def _frames(path: str, size: int) -> Iterator[tuple[int, bytes]]:
-    """The pages of the log that belong to its present generation, in the order in which they were written."""
+    """The pages of the log that belong to its present generation, oldest first, of each page the last few states."""
     log = Path(f"{path}-wal")
     data = log.read_bytes() if log.exists() else b""
     salts = data[16:24]
+    found: dict[int, deque[bytes]] = defaultdict(lambda: deque(maxlen=_STATES))
     for start in range(_WAL_HEADER, len(data) - size - _FRAME_HEADER + 1, size + _FRAME_HEADER):
         if data[start + 8 : start + 16] == salts:
-            yield int.from_bytes(data[start : start + 4], "big"), data[start + _FRAME_HEADER :][:size]
+            number, place = int.from_bytes(data[start : start + 4], "big"), start + _FRAME_HEADER
+            found[number].append(data[place : place + size])
+    for number, states in found.items():
+        for state in states:
+            yield number, state
 
 
-def _records(page: bytes, start: int, size: int, source: dict[int, bytes]) -> Iterator[Row]:
+def _records(page: bytes, start: int, size: int, source: dict[int, bytes], *, long: bool = False) -> Iterator[Row]:
     """The records of one page. A page of no known kind is taken for a leaf: its first byte may be what is damaged."""
     kind = page[start] if len(page) > start else _INNER_TABLE
     if kind == _INNER_TABLE:
@@ -77,8 +88,9 @@ def _records(page: bytes, start: int, size: int, source: dict[int, bytes]) -> It
             rowid = None
             if kind not in (_LEAF_INDEX, _INNER_INDEX):
                 rowid, cell = _varint(page, cell)
-            payload = _payload(page, cell, length, size, source, table=rowid is not None)
-            yield Row(rowid, tuple(_values(payload)))
+            if not long or length > size - _LEAST:
+                payload = _payload(page, cell, length, size, source, table=rowid is not None)
+                yield Row(rowid, tuple(_values(payload)))
         except (IndexError, ValueError, KeyError, struct.error):
             # This cell is damaged, the next may not be.
             continue
@@ -88,7 +100,7 @@ def _payload(page: bytes, cell: int, length: int, size: int, source: dict[int, b
     if length > _LONGEST:
         raise ValueError(length)
     least = (size - 12) * 32 // 255 - 23
-    most = size - 35 if table else (size - 12) * 64 // 255 - 23
+    most = size - _LEAST if table else (size - 12) * 64 // 255 - 23
     if length <= most:
         return page[cell : cell + length]
     local = least + (length - least) % (size - 4)
