@@ -173,7 +173,8 @@ async def test_a_cancelled_run_is_not_resumed(store: str) -> None:
             await app.resume(run)
 
 
-async def test_a_cancellation_is_seen_between_a_tools_many_reports(store: str) -> None:
+@pytest.mark.parametrize("pause", [0.001, 0.0])
+async def test_a_cancellation_is_seen_between_a_tools_many_reports(store: str, pause: float) -> None:
     inside = asyncio.Event()
 
     @tool(effect="read")
@@ -181,7 +182,7 @@ async def test_a_cancellation_is_seen_between_a_tools_many_reports(store: str) -
         while True:
             context.progress("still at it")
             inside.set()
-            await asyncio.sleep(0.001)  # wait: reports must be spread over time to race with the cancellation
+            await asyncio.sleep(pause)  # wait: reports must be spread over time to race with the cancellation
 
     async with opened(store) as app:
         run = await app.start(Agent("a", model=ScriptedModel(("work", {})), tools=[work]), "go")

@@ -18,7 +18,7 @@ __all__ = ["Ledger"]
 
 
 class Ledger:
-    """Appends to one claimed run, and keeps its state."""
+    """Appends to one claimed run, and keeps its state. ``committed`` is the last sequence number known to be written."""
 
     def __init__(self, journal: Journal, claim: Claim, clock: Clock) -> None:
         self._journal = journal
@@ -29,7 +29,7 @@ class Ledger:
         self.run = claim.run
         self.epoch = claim.epoch
         self.state: State = fold(claim.records)
-        self._committed = self.state.seq
+        self.committed = self.state.seq
 
     def hold(self, *events: ev.Event, barrier: bool = False) -> None:
         """Take outcomes into the state now and into the journal with whatever is written next."""
@@ -57,7 +57,7 @@ class Ledger:
                 records = await self._journal.append(
                     self.run,
                     (*self._held, *events) if self._held else events,
-                    head=self._committed,
+                    head=self.committed,
                     epoch=self.epoch,
                     barrier=barrier or self._held_barrier,
                 )
@@ -72,7 +72,7 @@ class Ledger:
     async def refresh(self) -> bool:
         """Read what others wrote; whether there was anything."""
         async with self._lock:
-            fresh = await self._journal.read(self.run, self._committed)
+            fresh = await self._journal.read(self.run, self.committed)
             if not fresh:
                 return False
             await self._flush()
@@ -80,7 +80,7 @@ class Ledger:
 
     async def _flush(self) -> None:
         """Write what is held back at the head, and read the run anew if others wrote to it."""
-        expected = self._committed + len(self._held)
+        expected = self.committed + len(self._held)
         if self._held:
             held = tuple(self._held)
             records = await self._journal.append(self.run, held, head=None, epoch=self.epoch, barrier=self._held_barrier)
@@ -88,12 +88,12 @@ class Ledger:
             if records[-1].seq == expected:
                 return
         self.state = fold(await self._journal.read(self.run))
-        self._committed = self.state.seq
+        self.committed = self.state.seq
 
     def _settle(self, records: list[ev.Record]) -> None:
         self._held.clear()
         self._held_barrier = False
-        self._committed = records[-1].seq
+        self.committed = records[-1].seq
 
     def _take(self, event: ev.Event) -> None:
         state = self.state

@@ -262,7 +262,8 @@ class Worker:
 
     async def _look(self, run: str, work: Work) -> None:
         """Cut a run's work short when it is to be cancelled."""
-        fresh = await self._store.read(run, work.state.seq)
+        # From what is committed: the state may hold an outcome that is on its way, and count it where this event stands.
+        fresh = await self._store.read(run, work.ledger.committed)
         if work.state.cancel or any(isinstance(record.event, ev.RunCancelRequested) for record in fresh):
             work.bodies.interrupt()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +15,9 @@ from surefoot.core.ports import Query, Store
 from surefoot.core.request import Request
 from surefoot.core.state import ENDED, State, fold
 
+#: Races lost in a row before an outside writer appends wherever the run stands.
+_TRIES = 4
+
 #: Says yes, no, or nothing (None: leave the question open) to a request.
 Approve = Callable[[Request], bool | Awaitable[bool | None] | None]
 
@@ -21,18 +25,39 @@ __all__ = ["Approve", "cancel", "outside", "put_to", "questions", "resumed", "sa
 
 
 async def outside(store: Store, run: str, make: Callable[[State], ev.Event | None]) -> State:
-    """Append what ``make`` makes of the run as it stands, or nothing for None; the state after it, committed."""
-    while True:
-        state = fold(await store.read(run))
+    """Append what ``make`` makes of the run as it stands, or nothing for None; the state after it, committed.
+
+    Raises what ``make`` raises.
+    """
+    state = fold(await store.read(run))
+    for tries in itertools.count(1):
         event = make(state)
         if event is None:
-            return state
+            break
+        if tries > _TRIES and not isinstance(event, ev.RunResumed):
+            return await _anywhere(store, run, state, event, make)
         try:
             records = await store.append(run, [event], head=state.seq, barrier=True)
         except HeadMoved:
-            continue
-        state.apply(records[0])
-        return state
+            for record in await store.read(run, state.seq):
+                state.apply(record)
+        else:
+            state.apply(records[0])
+            break
+    return state
+
+
+async def _anywhere(store: Store, run: str, state: State, event: ev.Event, make: Callable[[State], ev.Event | None]) -> State:
+    """Append wherever the run stands, for its worker writes faster than one can read; see then whether it still held.
+
+    Where it did not, folds make nothing of the event.
+    """
+    records = await store.append(run, [event], head=None, barrier=True)
+    for record in await store.read(run, state.seq):
+        if record.seq == records[0].seq:
+            make(state)
+        state.apply(record)
+    return state
 
 
 async def say(store: Store, run: str, parts: tuple[Text | Image | File, ...], by: str) -> State:
