@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Said, Surefoot
-from tests.cli.terminal import SHOP, piped
+from tests.cli.terminal import PATIENCE, SHOP, environment, piped
 
 KEYS = [
     "id", "agent", "status", "output", "error", "waiting", "text", "steps", "tool_calls", "usage", "cost", "session", "user",
@@ -126,6 +131,26 @@ def test_a_cancelled_run_has_its_code(surefoot: Surefoot) -> None:
 def test_text_comes_from_standard_input_when_asked(tmp_path: Path) -> None:
     done = piped("run", "clerk", "-", cwd=tmp_path, stdin="hello from a pipe")
     assert (done.returncode, done.stdout, done.stderr) == (0, "You said: hello from a pipe\n", "")
+
+
+def test_an_interrupt_without_a_terminal_cancels_too(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "surefoot", "run", "clerk", "hang", "--id", "k", "--json"],
+        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            until = time.monotonic() + PATIENCE
+            while not (tmp_path / "hanging").exists():
+                assert time.monotonic() < until
+                assert process.poll() is None
+                time.sleep(0.05)  # wait: for what the tool does in the other process
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert json.loads(out)["status"] == "cancelled"
+    assert "is cancelled" in err
 
 
 def test_hostile_text_is_made_visible(surefoot: Surefoot) -> None:
