@@ -25,7 +25,7 @@ from surefoot.journal.lock import FileLock
 __all__ = ["Committer", "Settings"]
 
 #: Pages written to the log, by estimate, after which it is moved into the file.
-_LOG_PAGES = 1000
+_LOG_PAGES = 2500
 #: Batches after another process wrote in which memory is not trusted without asking.
 _DOUBT = 8
 #: Seconds between tries to begin while another connection writes.

@@ -190,8 +190,9 @@ class Batch:
         entry.head, entry.time, entry.hash = seq, time, previous
         self.records += records
         self.outside[stream] = self.outside.get(stream, False) or not epoch
-        if key:
-            self._move(entry, [event for event, _, _ in encoded])
+        events = [event for event, _, _ in encoded]
+        if key and rules.moves(entry.status, events):
+            self._move(entry, events)
         return records
 
     def add(self, run: str, started: RunStarted, encoded: Encoded) -> Entry:
@@ -259,11 +260,7 @@ class Batch:
             work(connection)
 
     def _move(self, entry: Entry, events: Sequence[Event | AppEvent]) -> None:
-        before = entry.status
-        status, wake_at = rules.moved(before, entry.wake_at, events)
-        ended = any(rules.ends(event) for event in events)
-        if status == before and wake_at == entry.wake_at and not ended:
-            return
+        status, wake_at = rules.moved(entry.status, entry.wake_at, events)
         if status == "waiting" and self._missed(entry, events[-1]):
             status, wake_at = "ready", 0
         entry.status, entry.wake_at = status, wake_at

@@ -63,9 +63,8 @@ _MOVES = _ENDS | {ev.RunSuspended, ev.RunResumed, ev.RunStarted, ev.RunClaimed, 
 def admit(stream: str, events: Sequence[ev.Event | ev.AppEvent], epoch: int | None) -> None:
     """Raise JournalError when a writer with this epoch (None: from outside) may not append one of these events."""
     allowed = _APP if stream == APP else _OUTSIDE if epoch is None else _WORKER
-    for event in events:
-        if type(event) not in allowed:
-            raise JournalError(_refusal(stream, event, epoch))
+    if not allowed.issuperset(map(type, events)):
+        raise JournalError(_refusal(stream, next(e for e in events if type(e) not in allowed), epoch))
 
 
 def _refusal(stream: str, event: ev.Event | ev.AppEvent, epoch: int | None) -> str:
@@ -79,7 +78,7 @@ def _refusal(stream: str, event: ev.Event | ev.AppEvent, epoch: int | None) -> s
 
 def moves(status: str, events: Sequence[ev.Event | ev.AppEvent]) -> bool:
     """Whether ``events`` may change the row of a run in this status."""
-    return status == "waiting" or any(type(event) in _MOVES for event in events)
+    return status == "waiting" or not _MOVES.isdisjoint(map(type, events))
 
 
 def moved(status: str, wake_at: int, events: Sequence[ev.Event | ev.AppEvent]) -> tuple[str, int]:

@@ -91,7 +91,7 @@ class SqliteStore:
     ) -> list[Record]:
         """See `Journal.append`."""
         rules.admit(stream, events, epoch)
-        if any(type(event) is ToolStarted for event in events):
+        if ToolStarted in map(type, events):
             self._room.check()
         return await self._open.append(jobs.Append(stream, events, head, epoch, barrier=barrier))
 

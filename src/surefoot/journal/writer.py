@@ -75,8 +75,7 @@ class Writer:
         now, task = time.monotonic(), id(asyncio.current_task())
         before, other = self._last
         self._last = now, task
-        crowded = self._pending or (other != task and now - before < _CROWD)
-        if not (crowded or job.barrier):
+        if not self._pending and (other == task or now - before > _CROWD) and not job.barrier:
             batch = self._committer.quick(job)
             if batch is not None:
                 self._told(batch.records, batch.outside)
