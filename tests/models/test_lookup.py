@@ -53,27 +53,42 @@ def test_the_default_is_what_is_set() -> None:
         default_model({"SUREFOOT_MODEL": "openai:gpt-4.1"})
 
 
+@pytest.mark.needs("anthropic", "gemini")
+@pytest.mark.parametrize(
+    ("key", "provider"), [("ANTHROPIC_API_KEY", "anthropic"), ("GEMINI_API_KEY", "gemini"), ("GOOGLE_API_KEY", "gemini")]
+)
+def test_a_key_brings_its_provider_and_a_model_with_a_price(key: str, provider: str) -> None:
+    model = default_model({key: "k"})
+    assert model.name.startswith(f"{provider}:")
+    assert has_price(model.name)
+    assert model.context_window == 1_000_000
+    with pytest.raises(MissingKey, match=r"ANTHROPIC_API_KEY|GEMINI_API_KEY"):
+        model_from(provider, {})
+
+
 WITHOUT = """
 import sys
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("openai", "aiohttp"):
+        if name.partition(".")[0] in ("openai", "anthropic", "google", "aiohttp"):
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Absent())
 from surefoot.core.errors import MissingExtra
 from surefoot.models import model_from
 try:
-    model_from("openai:gpt-6-sol", {"OPENAI_API_KEY": "k"})
+    model_from(sys.argv[1], dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"), "k"))
 except MissingExtra as error:
     print(error)
 """
 
 
-def test_without_the_package_the_line_that_installs_it_is_given() -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True, timeout=30)
-    assert "pip install 'surefoot[openai]'" in done.stdout
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini"])
+def test_without_the_package_the_line_that_installs_it_is_given(provider: str) -> None:
+    command = [sys.executable, "-c", WITHOUT, provider]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    assert f"pip install 'surefoot[{provider}]'" in done.stdout
 
 
 @pytest.mark.needs("openai")
@@ -120,11 +135,12 @@ def test_another_package_can_bring_a_provider(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     name, known = json.loads(done.stdout)
     assert name == "acme:m1"
-    assert "acme, local, openai" in known
+    assert "acme, anthropic, gemini, local, openai" in known
 
 
 def test_looking_up_nothing_imports_no_package() -> None:
-    script = "import sys, surefoot.models; print(sorted({'openai','aiohttp','genai_prices','pydantic'} & set(sys.modules)))"
+    heavy = {"openai", "anthropic", "google.genai", "aiohttp", "genai_prices", "pydantic"}
+    script = f"import sys, surefoot.models; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout.strip() == "[]"
 

@@ -15,7 +15,7 @@ from surefoot.core.messages import File, Image, Part, Reasoning, Text, ToolResul
 from surefoot.core.model import ModelRequest
 from surefoot.core.naming import WireNames
 from surefoot.models.reading import item
-from surefoot.models.turns import Turn, content_of, sent_arguments, turns
+from surefoot.models.turns import Turn, content_of, readable, sent_arguments, turns
 from surefoot.models.windows import most_output, version
 
 __all__ = ["PROVIDER", "body", "function", "instruct"]
@@ -29,7 +29,6 @@ _ADAPTIVE = (4, 6)
 _BUDGETS = {"minimal": 1_024, "low": 4_096, "medium": 10_000, "high": 20_000, "xhigh": 28_000, "max": 31_000}
 _LEAST_BUDGET = 1_024
 _NO_THOUGHTS = ("none", "off", "disabled")
-_TEXTS = ("application/json", "application/xml", "application/yaml", "application/x-yaml")
 _THOUGHTS = ("thinking", "redacted_thinking")
 
 _Block = dict[str, Any]
@@ -56,7 +55,7 @@ async def body(model: str, request: ModelRequest, names: WireNames, cache: str |
 
 def function(name: str, description: str, schema: Mapping[str, Any]) -> _Block:
     """A tool in this protocol's form."""
-    return {"name": name, "description": description, "input_schema": schema or {"type": "object", "properties": {}}}
+    return {"name": name, "description": description, "input_schema": {"type": "object", **schema}}
 
 
 def instruct(sent: dict[str, Any], text: str) -> None:
@@ -101,7 +100,7 @@ def _mark(sent: dict[str, Any], mark: _Block, request: ModelRequest) -> None:
     stable = sent.get("system") or sent.get("tools")
     if stable:
         stable[-1]["cache_control"] = mark
-    if not (request.tools or request.conversation or len(sent["messages"]) > 1):
+    if not (request.tools or len(sent["messages"]) > 1):
         return
     asked = [message["content"] for message in sent["messages"] if message["role"] == "user"]
     for content in asked[-2:]:
@@ -214,7 +213,7 @@ async def _file(part: File, request: ModelRequest) -> _Block:
         source = {"type": "base64", "media_type": part.media_type, "data": content.base64}
         return {"type": "document", "source": source, **title}
     text = content.data.decode(errors="replace")
-    if (part.media_type.startswith("text/") or part.media_type in _TEXTS) and text.strip():
+    if readable(part) and text.strip():
         return {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": text}, **title}
     about = f"{part.name or 'file'}: {part.media_type}, {len(content.data)} bytes"
     return {"type": "text", "text": f"[{about}; this model cannot read it]"}

@@ -34,6 +34,18 @@ def _openai(environ: Mapping[str, str], embedder: _MakeEmbedder | None) -> _Make
     return provider(environ)
 
 
+def _anthropic(environ: Mapping[str, str], embedder: _MakeEmbedder | None) -> _Make:
+    from surefoot.models.anthropic import provider
+
+    return provider(environ)
+
+
+def _gemini(environ: Mapping[str, str], embedder: _MakeEmbedder | None) -> _Make:
+    from surefoot.models.gemini import provider
+
+    return provider(environ)
+
+
 def _local(environ: Mapping[str, str], embedder: _MakeEmbedder | None) -> _Make:
     from surefoot.models.local import provider
 
@@ -41,9 +53,19 @@ def _local(environ: Mapping[str, str], embedder: _MakeEmbedder | None) -> _Make:
 
 
 #: Built-in providers: what makes models of one, given the environment and what makes the packaged embedder.
-_BUILT_IN: Mapping[str, Callable[[Mapping[str, str], _MakeEmbedder | None], _Make]] = {"openai": _openai, "local": _local}
+_BUILT_IN: Mapping[str, Callable[[Mapping[str, str], _MakeEmbedder | None], _Make]] = {
+    "openai": _openai,
+    "anthropic": _anthropic,
+    "gemini": _gemini,
+    "local": _local,
+}
 #: Whose key, where it is set, decides when no model is named; earlier ones win.
-_KEYS: tuple[tuple[str, str], ...] = (("OPENAI_API_KEY", "openai"),)
+_KEYS: tuple[tuple[str, str], ...] = (
+    ("OPENAI_API_KEY", "openai"),
+    ("ANTHROPIC_API_KEY", "anthropic"),
+    ("GEMINI_API_KEY", "gemini"),
+    ("GOOGLE_API_KEY", "gemini"),
+)
 
 
 class Models:
@@ -88,7 +110,8 @@ class Models:
                 return self.model(provider)
         if installed(environ=self._environ) is not None:
             return self.model("local")
-        keys = " or ".join([key for key, _ in _KEYS])
+        *some, last = [key for key, _ in _KEYS]
+        keys = f"{', '.join(some)} or {last}"
         raise ConfigurationError(
             f"no model is named: give the agent one (Agent(…, model='provider:name')), set {VARIABLE}, or set {keys}. "
             f"Without any, an agent uses the embedded model, but {missing()}"

@@ -36,11 +36,11 @@ class Pool(Generic[Client]):
     """Clients of one server, one for each event loop.
 
     Args:
-        make: makes a client; called in a thread, since reading the system's certificates takes tens of milliseconds.
+        make: makes a client; what takes its time, such as reading the system's certificates, is done in a thread there.
         close: closes one, on its own loop.
     """
 
-    def __init__(self, make: Callable[[], Client], close: Callable[[Client], Awaitable[object]]) -> None:
+    def __init__(self, make: Callable[[], Awaitable[Client]], close: Callable[[Client], Awaitable[object]]) -> None:
         self._make = make
         self._close = close
         self._open: dict[asyncio.AbstractEventLoop, _Open[Client]] = {}
@@ -51,9 +51,10 @@ class Pool(Generic[Client]):
         opened = self._open.get(loop)
         if opened is not None:
             return opened.client
-        client = await asyncio.to_thread(self._make)
+        client = await self._make()
         opened = self._open.get(loop)
-        if opened is not None:  # another request was faster, and this client has no connection yet
+        if opened is not None:  # another request was faster
+            await self._close(client)
             return opened.client
         for gone in [known for known in self._open if known.is_closed()]:
             del self._open[gone]

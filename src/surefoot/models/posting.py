@@ -7,6 +7,7 @@ package's own models of them. Importing this file imports `aiohttp` and `httpx2`
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -50,7 +51,7 @@ class Posting:
         self._faults = (*_FAULTS, *[getattr(sdk, name) for name in ("OpenAIError", "AnthropicError") if hasattr(sdk, name)])
         self._failing = failing
         self._refused = refused
-        self._pool: Pool[Any] = Pool(make, lambda client: client.close())
+        self._pool: Pool[Any] = Pool(lambda: asyncio.to_thread(make), lambda client: client.close())
 
     async def fetch(self, path: str, body: Mapping[str, Any], patience: float) -> tuple[Any, Mapping[str, str]]:
         """Post a JSON body; the JSON answer, and the response's headers. Raises ModelError."""

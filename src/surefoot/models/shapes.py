@@ -49,18 +49,19 @@ class Loose:
 
     Attributes:
         schema: what to send.
+        wrapped: whether its root is an object that is not the original's.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._original = schema
         self._definitions: dict[str, Any] = {**schema.get("$defs", {}), **schema.get("definitions", {})}
         self._top = self._root(schema)
-        self._wrapped = self._top.get("type") != "object" or "anyOf" in self._top or "oneOf" in self._top
+        self.wrapped = self._top.get("type") != "object" or "anyOf" in self._top or "oneOf" in self._top
         self.schema = self._whole()
 
     def restored(self, text: str) -> str:
         """The answer as the original schema wants it; text that is no JSON, or has another form, is left alone."""
-        if not self._wrapped:
+        if not self.wrapped:
             return text
         try:
             value = json.loads(text)
@@ -83,7 +84,7 @@ class Loose:
         return self._rooted(inner, self._definitions)
 
     def _rooted(self, inner: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
-        if self._wrapped:
+        if self.wrapped:
             inner = {
                 "type": "object",
                 "properties": {_WRAPPED: inner},

@@ -16,8 +16,9 @@ from surefoot.core.errors import ModelError
 from surefoot.core.messages import File, Image, Message, Part, Text, ToolCall, ToolResult
 from surefoot.core.model import ModelRequest
 
-__all__ = ["Content", "Turn", "content_of", "sent_arguments", "turns"]
+__all__ = ["Content", "Turn", "content_of", "readable", "sent_arguments", "turns"]
 
+_TEXTS = ("application/json", "application/xml", "application/yaml", "application/x-yaml", "application/toml")
 #: Ids of calls that a protocol takes, unless it says otherwise: any, but not too long.
 _ANY_ID = re.compile(r"(?s).{1,64}")
 
@@ -138,6 +139,11 @@ async def content_of(part: Image | File, request: ModelRequest) -> Content:
         except KeyError:
             raise ModelError("invalid_request", f"blob {part.blob[:16]} is gone; start the run anew with the file") from None
     return Content(f"data:{part.media_type};base64,{base64.b64encode(data).decode()}", data)
+
+
+def readable(part: File) -> bool:
+    """Whether a file is text, which every model can be sent as it is."""
+    return part.media_type.startswith("text/") or part.media_type in _TEXTS
 
 
 def sent_arguments(call: ToolCall) -> str:
