@@ -14,9 +14,11 @@ from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.messages import Text, Usage
 from surefoot.core.model import ModelReply, ProposedCall
+from surefoot.core.ports import Store
 from surefoot.core.run import Run
 from surefoot.core.tool import ToolContext
 from surefoot.core.values import Limits
+from surefoot.testing.faults import Faults, FaultyStore
 from surefoot.testing.models import FunctionModel, ScriptedModel
 from surefoot.tools.function import tool
 from tests.flows.kit import QUICK, of_kind, opened, results
@@ -275,6 +277,25 @@ async def test_a_child_started_as_its_parent_is_cancelled_does_not_stay(store: s
         await inside.wait()
         assert (await app.cancel(run)).status == "cancelled"
         assert (await app.wait((await children(app, run))[0])).status == "cancelled"
+
+
+async def test_a_child_that_ends_just_before_its_parent_waits_is_not_waited_for(store: str) -> None:
+    house = House(*REFUND)
+
+    async def before(inside: Store, stream: str, events: Any) -> None:
+        for event in events:
+            if isinstance(event, ev.RunSuspended) and ":" not in event.waiting_for[0]:
+                child = event.waiting_for[0]
+                await inside.append(child, [ev.RunCancelRequested()], head=None)
+                claim = await inside.claim(child, "another", 30.0)
+                assert claim is not None
+                await inside.append(child, [ev.RunCancelled()], head=None, epoch=claim.epoch)
+
+    async with opened(store) as app:
+        kept = app.store
+    async with opened(FaultyStore(kept, Faults(before=before)), settings=replace(QUICK, adopt=False)) as app:
+        run = await app.run(house.parent, "go")
+    assert (run.output, house.told) == ("parent's answer", "cancelled")
 
 
 async def test_a_child_that_fails_is_for_the_tool_to_judge(store: str) -> None:

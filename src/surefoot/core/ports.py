@@ -63,7 +63,8 @@ class Journal(Protocol):
         run.cancel_requested, run.resumed and the ``app`` stream's events. Raises HeadMoved when the stream is not at
         ``head`` (None: wherever it is), RunNotFound, DiskFull, StoreUnavailable. A ``barrier`` is flushed to the disk
         before this returns. The run's row follows `status_after`, in the same transaction; a run that ends wakes its
-        waiting parent (status ready).
+        waiting parent (status ready), and one that is suspended to wait for runs, one of which ended since it was claimed,
+        is ready at once.
         """
         ...
 

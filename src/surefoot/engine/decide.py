@@ -261,7 +261,7 @@ def _wait(state: State, plan: Plan, calls: list[Call], now: int) -> Step:
     timers += [state.requests[name].expires_at for name in asked if name in state.requests and state.requests[name].expires_at]
     if state.deadline:
         timers.append(state.deadline)
-    runs = [f"run:{run}" for call in calls for run in call.waits_on]
+    runs = [run for call in calls for run in call.waits_on]
     return Suspend((*asked, *runs, *(["timer"] if timers and not asked and not runs else [])), min(timers, default=0))
 
 

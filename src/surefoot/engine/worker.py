@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from surefoot.core import events as ev
-from surefoot.core.errors import Fenced, HeadMoved, JournalError, RunNotFound
+from surefoot.core.errors import Fenced, JournalError
 from surefoot.core.ports import Claim, Clock, Live, Query, Store
-from surefoot.core.state import ENDED, State, fold
+from surefoot.core.state import State, fold
 from surefoot.engine.drive import drive
 from surefoot.engine.ledger import Ledger
 from surefoot.engine.plan import Plan
@@ -21,6 +21,9 @@ from surefoot.engine.work import Children, Work
 __all__ = ["Settings", "Worker"]
 
 _log = logging.getLogger("surefoot.worker")
+
+#: Seconds for work that was cut short to write down what it knows.
+_LAST = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +91,10 @@ class Worker:
         tasks = list(self._all)
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
-        for task in tasks:
+        for task in (*tasks, *self._loops):
             task.cancel()
-        await asyncio.gather(*self._loops, *tasks, return_exceptions=True)
+        if tasks or self._loops:  # a tool that takes no notice of its cancellation is not waited for
+            await asyncio.wait([*tasks, *self._loops], timeout=_LAST)
 
     def kick(self, run: str, agent: str, *, child: bool = False) -> asyncio.Task[State | None]:
         """Work on a run now, if it is to be had; the task gives its state when it ended or waits, None when it was not.
@@ -161,15 +165,10 @@ class Worker:
         """Whether a run that has just begun to wait is ready again."""
         if self._answer is not None and state.requests and await self._answered(state, self._answer):
             return True
-        children = [name.removeprefix("run:") for name in state.waiting_for if name.startswith("run:")]
-        for child in children:
-            try:
-                row = await self._store.get(child)
-            except RunNotFound:
-                row = None
-            if row is None or row.status in ENDED:
-                return await self._wake(state)
-        return False
+        if not any(call.waits_on for call in state.calls.values()):
+            return False
+        # A child that ended before its parent began to wait for it leaves the parent ready; see `Journal.append`.
+        return (await self._store.get(state.id)).status == "ready"
 
     async def _answered(self, state: State, answer: Callable[[State], Awaitable[bool]]) -> bool:
         try:
@@ -180,12 +179,6 @@ class Worker:
             # Raised into the tool that started the run, it would pass for the tool's own failure.
             _log.exception("nobody could be asked about run %s; its questions stay open", state.id)
             return False
-
-    async def _wake(self, state: State) -> bool:
-        """A child ended before its parent began to wait for it."""
-        with suppress(HeadMoved):  # somebody else woke it
-            await self._store.append(state.id, [ev.RunResumed("surefoot")], head=state.seq)
-        return True
 
     def _agent_slot(self, agent: str) -> asyncio.Semaphore:
         slot = self._agent_slots.get(agent)
