@@ -201,6 +201,8 @@ class App:
                         continue
                     if seen.waiting:
                         return seen
+                    for child in await self._parts.store.find(Query(parent=run_id, status=("ready", "running"))):
+                        worker.take(child.id, child.agent)
                 await soon(changed, self._parts.settings.poll)
 
     async def get(self, run: Run[Out] | str) -> Run[Out]:
@@ -247,12 +249,11 @@ class App:
         states = await desk.cancel(self._parts.store, await self._id(run), by, reason)
         for state in states:
             await self._take(state)
-        run_id = states[0].id
         try:
             async with asyncio.timeout(5 if states[0].agent in self._agents else 0):
-                return await self.wait(run_id)
+                return await self.wait(states[0].id)
         except TimeoutError:
-            return await self.get(run_id)
+            return await self.get(states[0].id)
 
     async def decide(self, request: Request | str, *, approve: bool, by: str = "", reason: str = "") -> Run[Any]:
         """Say yes or no to a question. Of an unknown outcome, yes means: run it again; no means: give up.
