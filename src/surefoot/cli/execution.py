@@ -13,18 +13,17 @@ from typing import Any
 from surefoot.app import App
 from surefoot.cli.codes import Code, code_of_status
 from surefoot.cli.documents import run_document
+from surefoot.cli.needs import work_on_needs
 from surefoot.cli.progress import Progress
 from surefoot.cli.questions import account, ask, how_to_decide
 from surefoot.cli.screen import Screen
 from surefoot.cli.show import answer, totals
 from surefoot.cli.words import failure
-from surefoot.cli.writing import duration, line
+from surefoot.cli.writing import duration
 from surefoot.core.errors import SurefootError
 from surefoot.core.events import Record
 from surefoot.core.model import Delta
-from surefoot.core.ports import Query, RunRow
 from surefoot.core.run import Run
-from surefoot.core.state import ENDED
 
 __all__ = ["Execution"]
 
@@ -108,7 +107,7 @@ class Execution:
     async def _follow(self, wait: Awaitable[Run[Any]]) -> Run[Any]:
         """Wait for the run, show meanwhile what it does, and work on what it waits for."""
         tasks = [asyncio.create_task(self._watch())] if self.run else []
-        tasks += [asyncio.create_task(self._needed())] if self.run else []
+        tasks += [asyncio.create_task(work_on_needs(self.app, self.screen, self.run))] if self.run else []
         try:
             run = await wait
         finally:
@@ -131,27 +130,6 @@ class Execution:
         else:
             self.run = self.run or item.stream
             self.progress.record(item)
-
-    async def _needed(self) -> None:
-        """Work on the runs that this one waits for and that a dead process may have left.
-
-        Those are the ones before it in its session, whose runs start in order, and its children. This process takes up no
-        other run.
-        """
-        run: Run[Any] = await self.app.get(self.run)
-        needed = await self._children(run.id)
-        if run.session:
-            query = Query(session=run.session, user=run.user, tenant=run.tenant, before=run.id, status=("ready", "running"))
-            for row in await self.app.store.find(query):
-                here = "" if row.agent in self.app.agents else f", and its agent {line(row.agent)} is not here"
-                self.screen.note(f"run {row.id} of the same session comes first{here}", "yellow")
-                needed.append(row)
-        await asyncio.gather(*[self.app.wait(row.id) for row in needed if row.agent in self.app.agents])
-
-    async def _children(self, run: str) -> list[RunRow]:
-        """The descendants of a run that have not ended."""
-        rows = [row for row in await self.app.store.find(Query(parent=run, limit=1_000)) if row.status not in ENDED]
-        return rows + [below for row in rows for below in await self._children(row.id)]
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

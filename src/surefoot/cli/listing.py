@@ -22,7 +22,7 @@ from surefoot.core.tool import ToolSpec
 from surefoot.runs.intake import ListOptions
 from surefoot.tools.function import as_tool
 
-__all__ = ["add"]
+__all__ = ["add", "specs"]
 
 #: Below this width a run takes three lines instead of a row, so that its id stays whole.
 _NARROW = 110
@@ -109,10 +109,10 @@ def tools(
     chosen = (target.agent(agent),) if agent else target.agents
     screen = Screen()
     for one in chosen:
-        specs = complete(_specs(one))
+        found = complete(specs(one))
         if not json:
-            screen.line(f"{line(one.name)}: {'no tools' if not specs else ''}".rstrip(), "bold")
-        for spec in specs:
+            screen.line(f"{line(one.name)}: {'no tools' if not found else ''}".rstrip(), "bold")
+        for spec in found:
             if json:
                 screen.json(_document(one, spec))
             else:
@@ -144,19 +144,19 @@ def _document(agent: Agent[Any, Any], spec: ToolSpec) -> dict[str, Any]:
     }
 
 
-async def _specs(agent: Agent[Any, Any]) -> list[ToolSpec]:
+async def specs(agent: Agent[Any, Any]) -> list[ToolSpec]:
     """The tools of an agent; toolsets are opened, since some know their tools only then."""
-    specs: list[ToolSpec] = []
+    found: list[ToolSpec] = []
     for choice in agent.tools:
         if isinstance(choice, Toolset):
             await choice.open()
             try:
-                specs += _of(choice.tools())
+                found += _of(choice.tools())
             finally:
                 await choice.close()
         else:
-            specs += _of([choice if isinstance(choice, Tool) else as_tool(choice)])
-    return specs
+            found += _of([choice if isinstance(choice, Tool) else as_tool(choice)])
+    return found
 
 
 def _of(tools: Iterable[Tool]) -> list[ToolSpec]:

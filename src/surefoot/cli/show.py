@@ -21,7 +21,7 @@ from surefoot.core.run import Run
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-__all__ = ["Branch", "Format", "add", "branches", "lines"]
+__all__ = ["Branch", "Format", "add", "branches", "lines", "tree"]
 
 _LOUD = {
     "run.failed": "red", "run.cancelled": "red", "tool.failed": "red", "tool.denied": "red", "model.failed": "yellow",
@@ -67,7 +67,7 @@ async def _show(app: Any, name: str, form: Format) -> None:  # noqa: ANN401  an 
         for text in lines(story, run):
             screen.line(text)
     else:
-        screen.show(_tree(branches(story, run)))
+        screen.show(tree(branches(story, run)))
 
 
 class Branch:
@@ -160,14 +160,15 @@ def _word(kind: str) -> str:
     return _PLAIN.get(kind, line(kind).replace(".", " ").replace("_", " "))
 
 
-def _tree(branch: Branch) -> Tree:
+def tree(branch: Branch) -> Tree:
+    """A branch and what hangs on it, as rich draws it."""
     from rich.text import Text
     from rich.tree import Tree
 
-    tree = Tree(Text(block(branch.text), style=branch.style), highlight=False)
+    drawn = Tree(Text(block(branch.text), style=branch.style), highlight=False)
     for below in branch.below:
-        tree.add(_tree(below))
-    return tree
+        drawn.add(tree(below))
+    return drawn
 
 
 def lines(story: Story, run: Run[Any]) -> Iterator[str]:
