@@ -6,6 +6,7 @@ same story can be told again from any prefix of its own journal, and has to reac
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -14,13 +15,13 @@ from surefoot.core.values import Limits
 
 __all__ = ["Call", "Interference", "Script", "Step", "Try", "scripts"]
 
-#: Errors that a body may raise; each means something else to the engine.
-ERRORS = {
-    "value": ValueError("the value is wrong"),
-    "connection": ConnectionError("the peer is gone"),
-    "timeout": TimeoutError("nobody answered"),
-    "runtime": RuntimeError("no idea"),
-    "exit": SystemExit(3),
+#: Errors that a body may raise, made anew each time: one that is kept would keep everything that it passed through.
+ERRORS: dict[str, Callable[[], BaseException]] = {
+    "value": lambda: ValueError("the value is wrong"),
+    "connection": lambda: ConnectionError("the peer is gone"),
+    "timeout": lambda: TimeoutError("nobody answered"),
+    "runtime": lambda: RuntimeError("no idea"),
+    "exit": lambda: SystemExit(3),
 }
 _RETRYABLE = ("connection", "timeout", "runtime")
 

@@ -20,7 +20,7 @@ from surefoot.core.state import ENDED, fold
 from surefoot.journal import MemoryStore, SqliteStore
 from surefoot.runs import desk
 from surefoot.testing.clock import ManualClock
-from surefoot.testing.faults import Faults
+from surefoot.testing.faults import Faults, FaultyStore
 from tests.crash.replay import check_once
 from tests.crash.scripts import Script, scripts
 from tests.crash.world import World
@@ -70,7 +70,7 @@ async def test_outside_writers_in_the_gaps(
     await store.open()
     world = World(script, clock, store)
     outsiders = Outsiders(script, chance)
-    run = await world.start(Faults(before=outsiders.write, after=world.interfere))
+    run = await world.start(FaultyStore(store, Faults(before=outsiders.write, after=world.interfere)))
     records = await store.read(run)
     note("\n".join(f"{record.seq} e{record.epoch} {record.event}" for record in records))
     check_once(records)

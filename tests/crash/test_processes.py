@@ -134,7 +134,7 @@ async def test_sigterm_drains_within_the_grace(tmp_path: Path) -> None:
 
 #: A file system of its own, small, for one process: no privilege is needed where the kernel allows user namespaces.
 ON_A_SMALL_DISK = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
-                   'mount -t tmpfs -o size=6m none "$1" && shift && exec "$@"', "sh"]  # fmt: skip
+                   'mount -t tmpfs -o size=4m none "$1" && shift && exec "$@"', "sh"]  # fmt: skip
 
 
 @pytest.mark.needs("tmpfs")

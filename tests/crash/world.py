@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,16 @@ from pydantic import BaseModel
 from surefoot.app import App
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
-from surefoot.core.errors import AlreadyDecided, InvalidArguments, ModelError, Retry, ToolFailed
+from surefoot.core.errors import (
+    AlreadyDecided,
+    DiskFull,
+    InvalidArguments,
+    ModelError,
+    Retry,
+    RunError,
+    StoreUnavailable,
+    ToolFailed,
+)
 from surefoot.core.events import Record
 from surefoot.core.messages import Text, Usage
 from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
@@ -58,10 +68,17 @@ class World:
 
     # ---------------------------------------------------------------------------------------------- telling the story
 
-    async def start(self, faults: Faults | None = None) -> str:
-        """Tell the story from its beginning; the run's id."""
+    async def broken(self, faults: Faults) -> int:
+        """Tell the story until a fault ends it; how many writes there were."""
+        faulty = FaultyStore(self.store, replace(faults, after=self.interfere))
+        with suppress(StoreUnavailable, DiskFull, RunError):
+            await self.start(faulty)
+        return faulty.writes
+
+    async def start(self, store: Store | None = None) -> str:
+        """Tell the story from its beginning, or go on with it by its id; the run's id."""
         _cast().world = self
-        faulty = FaultyStore(self.store, faults or Faults(after=self.interfere))
+        faulty = store or FaultyStore(self.store, Faults(after=self.interfere))
         async with App(faulty, agents=[self.agent], settings=SETTINGS, clock=self.clock) as app:
             run = await app.start(self.agent, "go", id="story")
             await self._told(app, run.id)
@@ -218,7 +235,7 @@ def _ending(act: Try, call: str) -> str:
         case "later":
             raise Retry("not today", after=40.0)
         case _:
-            raise ERRORS[act.how]
+            raise ERRORS[act.how]()
 
 
 def _model_error(kind: str) -> Exception:
