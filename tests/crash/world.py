@@ -235,7 +235,7 @@ def _ending(act: Try, call: str) -> str:
         case "later":
             raise Retry("not today", after=40.0)
         case _:
-            raise ERRORS[act.how]()
+            raise ERRORS[act.how]() from None
 
 
 def _model_error(kind: str) -> Exception:
