@@ -15,13 +15,13 @@ from surefoot.core.ports import Embedder
 from surefoot.core.tool import ToolSpec
 from surefoot.models.local_nearness import Kind, Measured, Nearness, about
 from surefoot.models.local_schema import Parameter, parameters
-from surefoot.models.local_text import FILLERS, numbers, quoted, refers, spans, stem, words
+from surefoot.models.local_text import meanings, numbers, quoted, refers, spans, spoken
 
 __all__ = ["THRESHOLD", "Route", "Router"]
 
 #: Below this, a tool is not meant.
 THRESHOLD = 0.25
-_WORDS_BONUS = 0.1
+_WORDS_BONUS = 0.15
 _VALUES_BONUS = 0.1
 #: A tool whose choice the text does not make must be meant more clearly.
 _INCOMPLETE = 0.45
@@ -55,10 +55,10 @@ class Router:
 def _decide(text: str, measured: Measured, specs: Sequence[ToolSpec], spare: int) -> Route:
     best: ToolSpec | None = None
     score, complete, lacking = 0.0, True, 0.0
-    asked = _content(text)
+    asked = meanings(spoken(text))
     for spec, near in zip(specs, measured.tools, strict=True):
         fits = _fit(text, parameters(spec), spare)
-        shared = len(asked & _content(f"{spec.name.replace('_', ' ')} {about(spec)}"))
+        shared = len(asked & meanings(f"{spec.name.replace('_', ' ')} {about(spec)}"))
         total = near + _WORDS_BONUS * min(1.0, shared / max(1, min(2, len(asked)))) + _VALUES_BONUS * (fits or 0.0)
         if fits is None:
             lacking = max(lacking, total)
@@ -86,7 +86,3 @@ def _fit(text: str, wanted: list[Parameter], spare: int) -> float | None:
     unused = quoted(text) and not any(parameter.kind in ("string", "array", "other") for parameter in wanted)
     left_open = not all(chosen) and not pointed
     return (1.0 if exact and all(chosen) else 0.0) - (1.0 if unused or left_open else 0.0)
-
-
-def _content(text: str) -> set[str]:
-    return {stem(word) for word in words(text) if word.casefold() not in FILLERS and not word[0].isdigit()}

@@ -15,6 +15,7 @@ __all__ = [
     "Number",
     "cuts",
     "masked",
+    "meanings",
     "named_quotes",
     "numbers",
     "quoted",
@@ -39,6 +40,27 @@ _FILLERS = (
 #: Words that carry no meaning of their own: they begin and end no value, and prove nothing about a tool.
 FILLERS = frozenset(_FILLERS.split())
 
+#: Words that mean nearly the same of a tool, one group a line; the embedder tells adding from multiplying badly.
+_ALIKE = """
+add plus sum total together altogether combine addition more
+multiply times product multiplication multiplied
+subtract minus difference deduct less subtraction remove left
+divide quotient divided division split share evenly
+power exponent raise
+root sqrt
+average mean
+cancel annul revoke scrap drop
+find search look lookup locate
+buy purchase order
+send post mail deliver
+delete erase remove
+price cost charge
+time clock hour
+weather forecast rain temperature
+translate translation say
+remember note memorize
+convert change exchange
+"""
 #: Fillers that stand inside names and titles.
 _JOINERS = frozenset(("a", "and", "at", "by", "for", "from", "in", "into", "of", "on", "or", "the", "to", "with"))
 
@@ -107,6 +129,17 @@ def refers(text: str) -> bool:
     return refers_to_result(text) or PRONOUN.search(masked(text)) is not None
 
 
+def meanings(text: str) -> set[str]:
+    """The stems of a text's words that mean something; words that mean nearly the same give the same."""
+    found: set[str] = set()
+    for word in words(text):
+        lowered = word.casefold()
+        if lowered[0].isdigit() or (lowered in FILLERS and lowered not in _GROUPS):
+            continue
+        found.add(_GROUPS.get(lowered) or _GROUPS.get(stem(lowered)) or stem(lowered))
+    return found
+
+
 def replaced(text: str, value: str) -> str:
     """The text with the first word that points at something before it replaced by what it points at."""
     match = _RESULT.search(masked(text)) or PRONOUN.search(masked(text))
@@ -126,6 +159,15 @@ def stem(word: str) -> str:
             word = word.removesuffix(ending)
             break
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word
+
+
+#: A word's group, by the word and by its stem; earlier lines win.
+_GROUPS = {
+    form: group[0]
+    for group in map(str.split, reversed(_ALIKE.strip().splitlines()))
+    for word in group
+    for form in (stem(word), word)
+}
 
 
 def quoted(text: str) -> list[str]:
