@@ -17,7 +17,7 @@ from surefoot.core.errors import ConfigurationError, UnknownProvider
 from surefoot.core.ports import Embedder, Model
 from surefoot.models.local_weights import installed, missing
 
-__all__ = ["GROUP", "Models", "default_model", "model_from"]
+__all__ = ["GROUP", "KEYS", "VARIABLE", "Models", "chosen", "default_model", "model_from"]
 
 #: The entry point group in which packages register providers.
 GROUP = "surefoot.models"
@@ -60,7 +60,7 @@ _BUILT_IN: Mapping[str, Callable[[Mapping[str, str], _MakeEmbedder | None], _Mak
     "local": _local,
 }
 #: Whose key, where it is set, decides when no model is named; earlier ones win.
-_KEYS: tuple[tuple[str, str], ...] = (
+KEYS: tuple[tuple[str, str], ...] = (
     ("OPENAI_API_KEY", "openai"),
     ("ANTHROPIC_API_KEY", "anthropic"),
     ("GEMINI_API_KEY", "gemini"),
@@ -102,15 +102,10 @@ class Models:
         Raises:
             ConfigurationError: neither is set, and the embedded model is not installed; and what `model` raises.
         """
-        named = self._environ.get(VARIABLE, "").strip()
-        if named:
-            return self.model(named)
-        for key, provider in _KEYS:
-            if self._environ.get(key, "").strip():
-                return self.model(provider)
-        if installed(environ=self._environ) is not None:
-            return self.model("local")
-        *some, last = [key for key, _ in _KEYS]
+        name, _ = chosen(self._environ)
+        if name:
+            return self.model(name)
+        *some, last = [key for key, _ in KEYS]
         keys = f"{', '.join(some)} or {last}"
         raise ConfigurationError(
             f"no model is named: give the agent one (Agent(…, model='provider:name')), set {VARIABLE}, or set {keys}. "
@@ -131,6 +126,20 @@ class Models:
             else:
                 self._makers[provider] = _installed(provider, name)
         return self._makers[provider]
+
+
+def chosen(environ: Mapping[str, str] | None = None) -> tuple[str, str]:
+    """The name of the model to use where none is named, and the variable that says so.
+
+    No variable says ``local``, which is left when it is installed; where it is not, both are empty.
+    """
+    env = os.environ if environ is None else environ
+    if named := env.get(VARIABLE, "").strip():
+        return named, VARIABLE
+    for key, provider in KEYS:
+        if env.get(key, "").strip():
+            return provider, key
+    return ("local", "") if installed(environ=env) is not None else ("", "")
 
 
 def model_from(name: str, environ: Mapping[str, str] | None = None) -> Model:
