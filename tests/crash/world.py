@@ -235,7 +235,8 @@ def _ending(act: Try, call: str) -> str:
         case "later":
             raise Retry("not today", after=40.0)
         case _:
-            raise ERRORS[act.how]() from None
+            error = ERRORS[act.how]()
+            raise error
 
 
 def _model_error(kind: str) -> Exception:
