@@ -43,7 +43,7 @@ class OutputSchema:
     description: str = ""
 
 
-class ModelRequest(msgspec.Struct, frozen=True, gc=False):
+class ModelRequest(msgspec.Struct, frozen=True):  # seen by the collector: `load` leads to a store
     """One request. ``load`` reads a blob by digest; ``conversation`` is a stable key for a provider's prompt cache."""
 
     messages: Sequence[Message]
