@@ -1,21 +1,38 @@
-"""`surefoot chat`: talk to an agent."""
+"""`surefoot chat`: talk to an agent; without one, to a built-in assistant."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
 
 from surefoot.app import App
-from surefoot.cli.codes import Code
-from surefoot.cli.execution import Execution
-from surefoot.cli.place import AgentsOption, Place, StoreOption, place_of
-from surefoot.cli.questions import account, read_line
-from surefoot.cli.screen import Screen
+from surefoot.cli.assistant import assistant
+from surefoot.cli.chat_commands import COMMANDS, Commands
+from surefoot.cli.chat_line import Broken, Editor, Lines, Pipe
+from surefoot.cli.chat_model import Talker, choose
+from surefoot.cli.chat_screen import ChatScreen
+from surefoot.cli.chat_sessions import Hold, latest
+from surefoot.cli.chat_talk import Talk
+from surefoot.cli.codes import Code, code_of_status
+from surefoot.cli.loop import complete
+from surefoot.cli.place import AgentsOption, StoreOption, place_of
+from surefoot.cli.questions import account
+from surefoot.cli.target import Target
+from surefoot.cli.writing import count, line
+from surefoot.core.agent import Agent
+from surefoot.core.errors import ConfigurationError, JournalError, SurefootError
+from surefoot.core.ports import Query
+from surefoot.embed.minilm import MiniLM
 from surefoot.models.local_weights import home
+from surefoot.models.lookup import Models
 
 __all__ = ["add"]
 
@@ -25,39 +42,187 @@ def add(program: typer.Typer) -> None:
     program.command("chat")(chat)
 
 
-def chat(
+def chat(  # noqa: PLR0913  a command's own options
     context: typer.Context,
     *,
     agent: Annotated[str, typer.Option("--agent", help="Which of the agents; the first by default.")] = "",
     model: Annotated[str, typer.Option("--model", metavar="PROVIDER:NAME", help="The model, over the agent's own.")] = "",
-    session: Annotated[str, typer.Option("--session", help="The conversation to go on with.")] = "",
+    session: Annotated[str, typer.Option("--session", help="The conversation to go on with, or to begin.")] = "",
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="What the built-in assistant may read. [the current folder]")
+    ] = None,
     store: StoreOption = None,
     agents: AgentsOption = None,
 ) -> None:
-    """Talk to an agent."""
+    """Talk to an agent; without one, to a built-in assistant that calculates, tells the time and reads files.
+
+    Ctrl-C stops an answer, Ctrl-D leaves. The next chat goes on where this one was, even when it was killed. In a pipe
+    each line is a message of a new conversation.
+    """
     place = place_of(context, store, agents)
-    target = place.target()
+    if folder is not None and place.named:
+        raise ConfigurationError(f"--folder is for the built-in assistant, and {place.named} is none")
+    target = place.target() if place.named else Target("the built-in assistant", (assistant(folder or Path()),))
     definition = target.agent(agent) if agent else target.agents[0]
-    if model:
-        definition.model = model
+    models = Models(embedder=MiniLM)
+    talker = choose(definition, model, models)
     if place.store is None and target.app is None:
-        home().mkdir(parents=True, exist_ok=True)
-        place = Place(f"sqlite:{home() / 'chat.db'}", place.agents)
-    work = _talk(place.working(target, new=True), definition.name, session or uuid4().hex)
-    raise typer.Exit(asyncio.run(work))
+        place = replace(place, store=f"sqlite:{_data('chat.db')}")
+    chatting = Chatting(place.working(target, new=True), target, definition, talker, session)
+    raise typer.Exit(complete(chatting.run(models)))
 
 
-async def _talk(app: App, agent: str, session: str) -> Code:
-    screen, code = Screen(), Code.DONE
-    options: dict[str, Any] = {"session": session, "user": account(), "tags": ("chat",)}
-    async with app:
+def _data(name: str) -> Path:
+    """A file of this user's data. Raises ConfigurationError when its folder cannot be made."""
+    folder = home() / "chat"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{folder} cannot be made ({error.strerror}); set SUREFOOT_HOME to a folder of yours, or give --store sqlite:PATH"
+        ) from error
+    return folder / name
+
+
+class Chatting:
+    """One start of the program: an application, an agent with its model, and the conversation that was named, if any."""
+
+    def __init__(self, app: App, target: Target, agent: Agent[Any, Any], talker: Talker, session: str) -> None:
+        self._app, self._target, self._agent, self._talker, self._named = app, target, agent, talker, session
+        self._screen = screen = ChatScreen()
+        self._hold = Hold(_data("open"))
+        self._lines: Lines = Pipe()
+        if screen.attended:
+            self._lines = Editor(_data("history"), COMMANDS, self._expand)
+        self._talk = Talk(app, agent, screen, self._lines)
+        self._commands = Commands(self._talk, talker, self._hold)
+        self._code = Code.DONE
+        self._main: asyncio.Task[Any] | None = None
+        self._ending = False
+
+    async def run(self, models: Models) -> Code:
+        """Talk until there is nothing more to say; the program's exit code."""
+        loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
+        loop.add_signal_handler(signal.SIGINT, self._interrupted)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._leave, Code.TERMINATED)
+        warm = asyncio.create_task(self._warm())
+        try:
+            async with self._app:
+                try:
+                    await self._begin()
+                    await (self._typed() if self._screen.attended else self._piped())
+                except asyncio.CancelledError:
+                    if self._code == Code.DONE:
+                        raise
+                finally:
+                    self._ending = True
+                    warm.cancel()
+        finally:
+            self._hold.close()
+            await models.aclose()
+        return self._code
+
+    # ── what is said ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _begin(self) -> None:
+        """Say who answers, and go on with the conversation."""
+        screen, talk = self._screen, self._talk
+        screen.note(f"{line(self._agent.name)} · {self._talker.name} ({self._talker.why})", "bold")
+        if self._talker.better:
+            screen.note(self._talker.better)
+        others = [line(agent.name) for agent in self._target.agents if agent is not self._agent]
+        if others:
+            screen.note(f"{self._target.name} also has {', '.join(others)}: --agent NAME")
+        if screen.attended:
+            screen.note("/help says what else there is; Ctrl-D leaves.")
+        talk.session = self._named or (
+            await latest(self._app, self._agent.name, account(), self._hold) if screen.attended else ""
+        )
+        if self._named and not self._hold.take(self._named):
+            screen.note("another chat has this conversation open; what is said in both goes into it", "yellow")
+        if not talk.session:
+            talk.session = uuid4().hex
+            self._hold.take(talk.session)
+            return
+        await self._recall()
+        await talk.pick_up()
+
+    async def _recall(self) -> None:
+        """Say where the conversation stands."""
+        rows = await self._app.store.find(Query(session=self._talk.session, user=account()))
+        if rows and self._screen.attended:
+            said = count(len(rows), "message")
+            self._screen.note(f"Going on with the last conversation ({said}); /history shows it, /new begins another.")
+
+    async def _typed(self) -> None:
+        warned = False
         while True:
-            if screen.attended:
-                screen.ask("> ")
-            text = await read_line()
+            try:
+                text = await self._lines.read("> ", message=True)
+            except Broken as broken:
+                if broken.empty and warned:
+                    return
+                warned = broken.empty
+                if warned:
+                    self._screen.note("Ctrl-C again, or Ctrl-D, leaves")
+                continue
+            warned = False
             if text is None:
-                return code
-            if text.strip():
-                code = await Execution(app, screen, stream=True).start(agent, text, options)
-                if code == Code.TERMINATED:
-                    os._exit(code)
+                return
+            try:
+                if not await self._heard(text):
+                    return
+            except JournalError:
+                raise
+            except SurefootError as error:
+                self._screen.note(line(str(error)), "red")
+
+    async def _piped(self) -> None:
+        while (text := await self._lines.read("")) is not None:
+            if not await self._heard(text):
+                return
+            last = self._talk.last
+            if last is not None and self._code == Code.DONE:
+                self._code = code_of_status(last.status)
+
+    async def _heard(self, text: str) -> bool:
+        """Do what a line says; False when it was the last."""
+        if not text.strip():
+            return True
+        if text.startswith("/"):
+            return await self._commands.do(text)
+        whole = await self._talk.say(text)
+        if not whole and not self._screen.attended:
+            self._code = Code.INTERRUPTED
+            return False
+        return True
+
+    async def _expand(self) -> None:
+        await self._commands.expand()
+
+    async def _warm(self) -> None:
+        """Load a model that is loaded in this process while the first message is being typed."""
+        warm = getattr(self._talker.model, "warm", None)
+        if warm is not None:
+            with suppress(SurefootError):  # the first message will say it
+                await warm()
+
+    # ── signals ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _interrupted(self) -> None:
+        if self._ending:
+            # Something does not stop; the journal has all that was done.
+            os._exit(Code.INTERRUPTED)
+        if self._talk.interrupt():
+            return
+        if self._screen.attended:
+            self._lines.interrupt()
+        else:
+            self._leave(Code.INTERRUPTED)
+
+    def _leave(self, code: Code) -> None:
+        """End the program; what a run has done stays, and the next chat goes on with it."""
+        self._code = code
+        if self._main is not None:
+            self._main.cancel()

@@ -43,14 +43,18 @@ class Place:
     store: str | None = None
     agents: str | None = None
 
+    @property
+    def named(self) -> str | None:
+        """Where the agents are: what was said, or what the current folder has; None for nowhere."""
+        return self.agents or (_DEFAULT_AGENTS if Path(_DEFAULT_FILE).is_file() else None)
+
     def target(self) -> Target:
         """The agents. Raises ConfigurationError when nothing says where they are, or it cannot be loaded."""
-        named = self.agents or (_DEFAULT_AGENTS if Path(_DEFAULT_FILE).is_file() else None)
-        if named is None:
+        if self.named is None:
             raise ConfigurationError(
                 "nothing says where the agents are: give --agents module:name, set SUREFOOT_AGENTS, or begin with `surefoot init`"
             )
-        return load(named)
+        return load(self.named)
 
     def working(self, target: Target, *, new: bool = False) -> App:
         """An application that runs these agents; ``new`` lets it make the store's file.
@@ -67,7 +71,7 @@ class Place:
 
     def stopping(self) -> App:
         """An application that can end a run: with the agents where they are known, else one that only reads and writes."""
-        return self.working(self.target()) if self.agents or Path(_DEFAULT_FILE).is_file() else self.reading()
+        return self.working(self.target()) if self.named else self.reading()
 
     def reading(self) -> App:
         """An application that runs nothing and makes no file. Raises StoreUnavailable where there is nothing to read."""
