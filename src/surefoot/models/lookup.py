@@ -17,7 +17,7 @@ from surefoot.core.errors import ConfigurationError, UnknownProvider
 from surefoot.core.ports import Embedder, Model
 from surefoot.models.local_weights import installed, missing
 
-__all__ = ["GROUP", "KEYS", "VARIABLE", "Models", "chosen", "default_model", "model_from"]
+__all__ = ["GROUP", "KEYS", "VARIABLE", "Models", "chosen", "default_model", "model_from", "providers"]
 
 #: The entry point group in which packages register providers.
 GROUP = "surefoot.models"
@@ -140,6 +140,13 @@ def chosen(environ: Mapping[str, str] | None = None) -> tuple[str, str]:
         if env.get(key, "").strip():
             return provider, key
     return ("local", "") if installed(environ=env) is not None else ("", "")
+
+
+def providers() -> list[str]:
+    """The names of all providers, the built-in ones first."""
+    from importlib.metadata import entry_points
+
+    return [*_BUILT_IN, *sorted({entry.name for entry in entry_points(group=GROUP)} - set(_BUILT_IN))]
 
 
 def model_from(name: str, environ: Mapping[str, str] | None = None) -> Model:
