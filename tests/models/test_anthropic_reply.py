@@ -42,9 +42,13 @@ def call(number: int, arguments: Any = None) -> dict[str, Any]:
 
 def lines(*items: dict[str, Any], end: bool = True) -> list[str]:
     """Events as the vendor sends them, named and with a ping among them."""
-    begun = {"type": "message_start", "message": message(stop_reason=None, usage={"input_tokens": 3, "output_tokens": 1})}
+    begun: dict[str, Any] = {
+        "type": "message_start",
+        "message": message(stop_reason=None, usage={"input_tokens": 3, "output_tokens": 1}),
+    }
     stop = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}}
-    sent: list[dict[str, Any]] = [begun, {"type": "ping"}, *items, *([stop, {"type": "message_stop"}] if end else [])]
+    last: list[dict[str, Any]] = [stop, {"type": "message_stop"}]
+    sent: list[dict[str, Any]] = [begun, {"type": "ping"}, *items, *(last if end else [])]
     return [f"event: {item['type']}\ndata: {json.dumps(item)}\n\n" for item in sent]
 
 

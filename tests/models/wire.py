@@ -91,7 +91,8 @@ class Wire:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        self.asked.append(Asked(head[0].split()[1], headers, json.loads(body)))
+        form = headers.get("content-type", "").startswith("application/x-www-form")
+        self.asked.append(Asked(head[0].split()[1], headers, body.decode() if form else json.loads(body)))
         answer = self.answers.pop(0)
         fields = {"content-type": answer.kind, "transfer-encoding": "chunked", **answer.headers}
         lines = [f"HTTP/1.1 {answer.status} Because", *(f"{name}: {value}" for name, value in fields.items())]
