@@ -10,7 +10,7 @@ from surefoot.core import events as ev
 from surefoot.core.messages import Text, ToolCall
 from surefoot.core.state import State, fold
 from surefoot.core.status import status_after
-from surefoot.core.values import Failure
+from surefoot.core.values import Failure, Verdict
 
 
 def records(*events: ev.Event, epoch: int = 1) -> list[ev.Record]:
@@ -61,6 +61,12 @@ def test_an_edit_is_what_runs() -> None:
     decided = ev.ApprovalDecided("r:0.0", "approve", arguments='{"cents":1}', digest="other")
     call = fold(records(*START, CALL, ASK, decided)).calls["0.0"]
     assert (call.arguments, call.digest, call.status) == ('{"cents":1}', "other", "approved")
+
+
+def test_a_verdict_on_a_call_that_is_decided_changes_nothing() -> None:
+    judged = ev.CallsJudged((Verdict("0.0", "allow"), Verdict("0.7", "allow")))
+    assert fold(records(*START, CALL, judged)).calls["0.0"].status == "allowed"
+    assert fold(records(*START, CALL, ASK, judged)).calls["0.0"].status == "asked"
 
 
 def test_votes_are_recorded_and_decide_nothing_by_themselves() -> None:

@@ -13,6 +13,7 @@ from surefoot.core.agent import Agent
 from surefoot.core.errors import AlreadyDecided, RequestNotFound, RunError
 from surefoot.core.judging import Judged
 from surefoot.core.request import Request
+from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Verdict
 from surefoot.testing.clock import ManualClock
 from surefoot.testing.models import ScriptedModel
@@ -269,6 +270,9 @@ class Rule:
 
     def __init__(self, judge: Callable[[Judged], Verdict]) -> None:
         self.judge = judge
+
+    def settled(self, tool: ToolSpec) -> str:
+        return ""
 
 
 async def test_a_policy_can_deny_and_the_model_reads_why(store: str) -> None:

@@ -12,7 +12,9 @@ import pytest
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.errors import Retry, RunError
+from surefoot.core.ports import Store
 from surefoot.core.tool import NotDone, ToolContext
+from surefoot.testing.faults import Faults, FaultyStore
 from surefoot.testing.models import ScriptedModel
 from surefoot.tools.function import tool
 from tests.flows.kit import of_kind, opened, tags
@@ -190,6 +192,31 @@ async def test_a_cancellation_is_seen_between_a_tools_many_reports(store: str, p
         began = time.monotonic()
         assert (await app.cancel(run)).status == "cancelled"
         assert time.monotonic() - began < PROMPT
+
+
+@pytest.mark.parametrize("effect", ["read", "unsafe"])
+async def test_a_call_that_was_about_to_begin_does_not(store: str, effect: Any) -> None:
+    bodies: list[int] = []
+
+    @tool(effect=effect)
+    async def work() -> str:
+        bodies.append(1)
+        return "worked"
+
+    async def after(inside: Store, records: Any) -> None:
+        if any(isinstance(record.event, ev.ToolStarted) for record in records):
+            await inside.append(records[0].stream, [ev.RunCancelRequested("dana")], head=None)
+            for _ in range(100):  # the worker's listener hears of it before its loop does
+                await inside.read(records[0].stream)
+                await asyncio.sleep(0)
+
+    async with opened(store) as app:
+        kept = app.store
+    async with opened(FaultyStore(kept, Faults(after=after)), approve=lambda request: True) as app:
+        run = await app.run(Agent("a", model=ScriptedModel(("work", {})), tools=[work]), "go")
+        failed = await of_kind(app, run, ev.ToolFailed)
+    assert (run.status, run.waiting, bodies) == ("cancelled", (), [])
+    assert [event.error.kind for event in failed] == ["cancelled"]
 
 
 async def test_a_tool_that_swallows_its_cancellation_keeps_its_result(store: str) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from surefoot.app import App
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.messages import Text, Usage
@@ -17,49 +15,11 @@ from surefoot.core.model import ModelReply, ProposedCall
 from surefoot.core.ports import Store
 from surefoot.core.run import Run
 from surefoot.core.tool import ToolContext
-from surefoot.core.values import Limits
 from surefoot.testing.faults import Faults, FaultyStore
 from surefoot.testing.models import FunctionModel, ScriptedModel
 from surefoot.tools.function import tool
+from tests.engine.house import REFUND, USAGE, House, children
 from tests.flows.kit import QUICK, of_kind, opened, results
-
-USAGE = Usage(input=10, output=2)
-
-
-class House:
-    """A parent whose tool ``ask`` runs a child, and a child with an unsafe tool."""
-
-    def __init__(self, *child: Any, prompts: tuple[str, ...] = ("go",), **options: Any) -> None:
-        self.bodies: list[int] = []
-        self.refunded: list[str] = []
-
-        @tool
-        def refund(order: str) -> str:
-            self.refunded.append(order)
-            return "refunded"
-
-        self.child_model = ScriptedModel(*(child or ("child's answer",)), usage=USAGE)
-        self.child = Agent("child", model=self.child_model, tools=[refund])
-
-        @tool(effect="idempotent")
-        async def ask(context: ToolContext[Any]) -> str:
-            self.bodies.append(context.attempt)
-            answers = [(await context.run(self.child, prompt, **options)) for prompt in prompts]
-            return " and ".join(str(run.output or (run.error and run.error.kind)) for run in answers)
-
-        self.model = ScriptedModel(("ask", {}), "parent's answer", usage=USAGE)
-        self.parent = Agent("parent", model=self.model, tools=[ask])
-
-    @property
-    def told(self) -> str:
-        return results(self.model.requests[1])[0].text
-
-
-async def children(app: App, run: Run[Any]) -> list[Run[Any]]:
-    return list(reversed(await app.list(parent=run.id)))
-
-
-REFUND: Any = (("refund", {"order": "81"}), "refunded it")
 
 
 async def test_a_tool_can_run_another_agent(store: str) -> None:
@@ -183,102 +143,6 @@ async def test_children_that_run_together_may_all_wait(store: str, how: str) -> 
     assert results(model.requests[1])[0].text == "done a, done b"
 
 
-async def test_a_child_keeps_to_what_is_left_of_its_parents_limits(store: str) -> None:
-    house = House(*[("refund", {"order": "1"})] * 9)
-    async with opened(store, approve=lambda request: True) as app:
-        run = await app.run(house.parent, "go", limits=Limits(steps=4))
-        child = (await children(app, run))[0]
-        assert child.error is not None
-        assert (child.steps, child.error.kind) == (3, "limit_exceeded")
-        assert run.error is not None
-        assert (run.status, run.error.kind, run.steps) == ("failed", "limit_exceeded", 4)
-
-
-async def test_a_childs_own_limits_hold_within_its_parents(store: str) -> None:
-    house = House(*[("refund", {"order": "1"})] * 9)
-    strict = Agent("child", model=house.child_model, tools=house.child.tools, limits=Limits(steps=2))
-    house.child = strict
-    async with opened(store, approve=lambda request: True) as app:
-        run = await app.run(house.parent, "go", limits=Limits(steps=30))
-        assert (await children(app, run))[0].steps == 2
-    assert house.told == "limit_exceeded"
-
-
-async def test_limits_given_to_a_child_are_over_its_agents_but_within_its_parents(store: str) -> None:
-    house = House(*[("refund", {"order": "1"})] * 9, limits=Limits(steps=20, tool_calls=3))
-    house.child = Agent("child", model=house.child_model, tools=house.child.tools, limits=Limits(steps=1))
-    async with opened(store, approve=lambda request: True) as app:
-        run = await app.run(house.parent, "go", limits=Limits(steps=30))
-        assert (await children(app, run))[0].tool_calls == 3
-
-
-async def test_a_child_may_wait_longer_than_its_parents_tool_may_take(store: str) -> None:
-    house = House(*REFUND)
-    async with opened(store, settings=replace(QUICK, tool_timeout=0.2)) as app:
-        run = await app.run(house.parent, "go")
-        started = (await of_kind(app, (await children(app, run))[0], ev.RunStarted))[0]
-        assert started.deadline == 0
-
-
-async def test_a_child_keeps_its_parents_deadline(store: str) -> None:
-    house = House(deadline=timedelta(days=30))
-    async with opened(store) as app:
-        run = await app.run(house.parent, "go", deadline=timedelta(hours=1))
-        parent = (await of_kind(app, run, ev.RunStarted))[0]
-        child = (await of_kind(app, (await children(app, run))[0], ev.RunStarted))[0]
-    assert child.deadline == parent.deadline
-
-
-async def test_a_parent_and_its_child_are_cancelled_together(store: str) -> None:
-    house = House(ModelReply.say("never"))
-    house.child = Agent("child", model=ScriptedModel("never", delay=60))
-    async with opened(store) as app:
-        run = await app.start(house.parent, "go")
-        await _until_child_asks(app, run)
-        cancelled = await app.cancel(run, by="dana")
-        assert cancelled.status == "cancelled"
-        child = await app.wait((await children(app, run))[0])
-        assert child.status == "cancelled"
-        assert child.error is not None
-        assert child.error.message == "its parent was cancelled"
-
-
-async def _until_child_asks(app: App, run: Run[Any]) -> None:
-    async for record in app.store.follow():
-        if isinstance(record.event, ev.ModelRequested) and record.stream != run.id:
-            return
-
-
-async def test_a_child_that_waits_is_cancelled_with_its_parent(store: str) -> None:
-    house = House(*REFUND)
-    async with opened(store) as app:
-        run = await app.run(house.parent, "go")
-        run = await app.cancel(run)
-        assert (run.status, run.waiting) == ("cancelled", ())
-        assert (await app.wait((await children(app, run))[0])).status == "cancelled"
-
-
-async def test_a_child_started_as_its_parent_is_cancelled_does_not_stay(store: str) -> None:
-    child = Agent("child", model=ScriptedModel("never", delay=60))
-
-    @tool(effect="read")
-    async def ask(context: ToolContext[Any]) -> str:
-        try:
-            await app.send(context.run_id, "x")
-            inside.set()
-            await asyncio.Event().wait()
-        finally:
-            await context.run(child, "too late")
-        return "never"
-
-    inside = asyncio.Event()
-    async with opened(store) as app:
-        run = await app.start(Agent("parent", model=ScriptedModel(("ask", {})), tools=[ask]), "go")
-        await inside.wait()
-        assert (await app.cancel(run)).status == "cancelled"
-        assert (await app.wait((await children(app, run))[0])).status == "cancelled"
-
-
 async def test_a_child_that_ends_just_before_its_parent_waits_is_not_waited_for(store: str) -> None:
     house = House(*REFUND)
 
@@ -323,6 +187,45 @@ async def test_a_body_that_is_tried_again_finds_its_child_again(store: str) -> N
         run = await app.run(Agent("parent", model=model, tools=[ask]), "go")
         assert len(await children(app, run)) == 1
     assert (run.output, run.steps) == ("done", 3), "what the child spent counts once"
+
+
+async def test_what_a_child_spent_counts_though_its_tool_failed(store: str) -> None:
+    child = Agent("child", model=ScriptedModel("answer", usage=USAGE))
+
+    @tool(effect="read")
+    async def ask(context: ToolContext[Any]) -> str:
+        await context.run(child, "go")
+        raise ValueError("not what I wanted")
+
+    model = ScriptedModel(("ask", {}), "done", usage=USAGE)
+    async with opened(store) as app:
+        run = await app.run(Agent("parent", model=model, tools=[ask]), "go")
+    assert (run.output, run.steps) == ("done", 3)
+
+
+async def test_a_child_that_another_process_works_on_is_waited_for(store: str) -> None:
+    child = Agent("child", model=ScriptedModel())
+
+    async def finish(run: str, epoch: int) -> None:
+        await app.store.append(run, [ev.ModelRequested(0, "m")], head=None, epoch=epoch)
+        await app.store.append(run, [ev.RunFinished("from elsewhere")], head=None, epoch=epoch)
+
+    @tool(effect="read")
+    async def ask(context: ToolContext[Any]) -> str:
+        key = f"{context.idempotency_key}/0"
+        await app.store.add("0" * 32, ev.RunStarted("child", (Text("go"),), key=key, parent=context.run_id))
+        claim = await app.store.claim("0" * 32, "another", 30.0)
+        assert claim is not None
+        finishing = asyncio.create_task(finish(claim.run, claim.epoch))
+        run: Run[Any] = await context.run(child, "go")
+        await finishing
+        return str(run.output)
+
+    model = ScriptedModel(("ask", {}), "done")
+    async with opened(store) as app:
+        run = await app.run(Agent("parent", model=model, tools=[ask]), "go")
+    assert run.output == "done"
+    assert results(model.requests[1])[0].text == "from elsewhere"
 
 
 async def test_an_agent_may_run_itself_within_one_place(store: str) -> None:

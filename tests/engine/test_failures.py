@@ -295,6 +295,8 @@ class Odd:
         return arguments
 
     async def call(self, arguments: str, context: ToolContext[Any]) -> Any:
+        if isinstance(self.output, BaseException):
+            raise self.output
         return self.output
 
     async def probe(self, key: str) -> Any:
@@ -307,6 +309,8 @@ class Odd:
         ("text", "not a ToolOutput"),
         (ToolOutput("half \ud83d"), "lone surrogate"),
         (None, "could not be checked: ZeroDivisionError"),
+        (asyncio.CancelledError(), "CancelledError"),
+        (BaseExceptionGroup("several", [SystemExit(1)]), "several"),
     ],
 )
 async def test_a_tool_that_keeps_to_nothing_does_not_end_the_run(store: str, output: Any, words: str) -> None:

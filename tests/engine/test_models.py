@@ -38,6 +38,18 @@ async def test_a_failure_that_may_pass_is_tried_again(store: str, kind: str) -> 
     assert failed.retry_at > 0
 
 
+async def test_a_run_waits_as_long_as_its_model_asks_for(store: str) -> None:
+    model = ScriptedModel(ModelError("rate_limited", "no", retry_after=10), "done")
+    async with opened(store, clock=ManualClock(skip=True), settings=Settings(adopt=False, grace=0)) as app:
+        run = await app.run(Agent("a", model=model), "go")
+        records = await app.events(run)
+    failed, asked = (
+        next(r for r in reversed(records) if isinstance(r.event, kind)) for kind in (ev.ModelFailed, ev.ModelRequested)
+    )
+    assert run.output == "done"
+    assert asked.time - failed.time >= 10_000_000
+
+
 @pytest.mark.parametrize("kind", sorted(PERMANENT_KINDS & {"auth", "permission", "not_found", "quota_exhausted"}))
 async def test_a_failure_that_does_not_pass_ends_the_run_which_can_be_resumed(store: str, kind: str) -> None:
     model = ScriptedModel(ModelError(kind, "no"), "done")

@@ -11,7 +11,7 @@ from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.errors import AlreadyDecided
 from surefoot.core.judging import Judged
-from surefoot.core.tool import Done, NotDone, ToolOutput
+from surefoot.core.tool import Done, NotDone, ToolOutput, ToolSpec
 from surefoot.core.values import Verdict
 from surefoot.testing.models import ScriptedModel
 from surefoot.tools.function import tool
@@ -22,6 +22,9 @@ class Free:
     """A policy that lets everything run."""
 
     digest = "free"
+
+    def settled(self, tool: ToolSpec) -> str:
+        return "allow"
 
     def judge(self, call: Judged) -> Verdict:
         return Verdict(call.call, "allow")
@@ -258,6 +261,21 @@ async def test_a_probe_that_cannot_tell_leaves_it_to_a_human(store: str, found: 
         await app.settle(run.waiting[0], "retry")
         assert (await app.wait(run)).output == "done"
     assert bank.bodies == 2
+
+
+async def test_a_transfer_is_asked_about_while_nobody_knows_of_the_same_one(store: str) -> None:
+    bank = Bank(OSError("no answer"))
+    model = ScriptedModel(("transfer", {"hang": False}))
+    async with opened(store) as app:
+        await app.run(Agent("a", model=model, tools=[bank.tool]), "go", session="s")
+        kept = app.store
+    again = Agent("a", model=ScriptedModel(("transfer", {"hang": False})), tools=[bank.tool])
+    async with opened(kept, again) as app:
+        run = await app.run(again, "again", session="s")
+        assert [request.kind for request in run.waiting] == ["call"]
+        judged = (await of_kind(app, run, ev.CallsJudged))[0]
+    assert (judged.policy, judged.verdicts[0].rules) == ("effects-1", ("unsettled",))
+    assert bank.bodies == 1
 
 
 async def test_a_call_that_never_happens_is_given_up_after_its_tries(store: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from surefoot.core.ports import Tool
 from surefoot.core.tool import ToolContext
 from surefoot.testing.models import ScriptedModel
 from surefoot.tools.function import tool
-from tests.flows.kit import of_kind, opened, results
+from tests.flows.kit import QUICK, of_kind, opened, results
 
 LOG: list[str] = []
 
@@ -238,6 +240,7 @@ async def test_agents_that_cannot_work_are_refused_when_the_application_opens(
         (Agent("a", model="openai:gpt-4o"), MissingKey, "OPENAI_API_KEY"),
         (Agent("a", model=model, tools=["look"]), ConfigurationError, "is not a tool"),  # type: ignore[list-item]
         (Agent("a", model=[model, model]), ConfigurationError, "fall back"),
+        (Agent("a", model=model, memory=object()), ConfigurationError, "memory"),
     ]
     for agent, error, words in wrong:
         with pytest.raises(error, match=words):
@@ -247,6 +250,29 @@ async def test_agents_that_cannot_work_are_refused_when_the_application_opens(
             with pytest.raises(error, match=words):
                 await app.run(agent, "go")
             assert await app.list() == [], "nothing is begun that cannot work"
+
+
+async def test_a_plain_function_is_an_unsafe_tool(store: str) -> None:
+    def refund() -> str:
+        """Refund something."""
+        return "refunded"
+
+    async with opened(store) as app:
+        run = await app.run(Agent("a", model=ScriptedModel(("refund", {})), tools=[refund]), "go")
+    assert [(request.tool, request.effect) for request in run.waiting] == [("refund", "unsafe")]
+
+
+async def test_an_agent_without_a_model_takes_the_settings(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "SUREFOOT_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(UnknownProvider, match="nobody"):
+        async with opened(store, Agent("a"), settings=replace(QUICK, model="nobody:model")):
+            pass
+
+
+async def test_every_commit_may_be_flushed(tmp_path: Path) -> None:
+    async with opened(f"sqlite:{tmp_path / 'a.db'}", settings=replace(QUICK, durable=True)) as app:
+        assert (await app.run(Agent("a", model=ScriptedModel("hello")), "hi")).output == "hello"
 
 
 async def test_a_single_model_may_stand_in_a_list(store: str) -> None:

@@ -234,6 +234,33 @@ async def test_a_store_that_fails_raises_its_error_and_loses_nothing(store: str,
         assert await app.store.check() == []
 
 
+async def test_a_store_that_is_gone_is_told_of_and_waited_for(store: str, caplog: pytest.LogCaptureFixture) -> None:
+    hanging = Hanging()
+    async with opened(store) as app:
+        kept = app.store
+    faulty = FaultyStore(kept, Faults())
+    async with opened(faulty, hanging.agent, settings=replace(QUICK, lease=0.03, poll=0.01)) as app:
+        await app.start(hanging.agent, "go")
+        await hanging.inside.wait()
+        faulty.stop()
+        words = ("leases could not be renewed", "due runs could not be read")
+        while not all(word in caplog.text for word in words):  # noqa: ASYNC110  a log sets no event
+            await asyncio.sleep(0.01)  # wait: the worker looks around every 10 ms
+        with pytest.raises(StoreUnavailable):
+            await app.list()
+    assert "keeps its lease until it runs out" in caplog.text
+
+
+async def test_a_run_of_an_agent_that_is_elsewhere_is_waited_for(store: str) -> None:
+    hanging = Hanging()
+    run, kept = await hanging.abandon(store)
+    async with opened(kept) as app:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await app.wait(run)
+        assert (await app.get(run)).status == "running"
+
+
 async def test_a_worker_that_was_taken_over_stops_without_a_word(store: str) -> None:
     inside, cut = asyncio.Event(), asyncio.Event()
 

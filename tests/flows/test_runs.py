@@ -40,6 +40,14 @@ async def test_the_same_id_is_the_same_run(store: str) -> None:
         assert len(await app.list()) == 1
 
 
+async def test_a_run_that_ended_is_not_started_again(store: str) -> None:
+    model = ScriptedModel("once")
+    agent = Agent("a", model=model)
+    async with opened(store) as app:
+        await app.run(agent, "go", id="x")
+        assert (await app.start(agent, "go", id="x")).output == "once"
+
+
 async def test_runs_that_begin_at_once_with_one_id_are_one(store: str) -> None:
     model = ScriptedModel("once", delay=0.01)
     agent = Agent("a", model=model)

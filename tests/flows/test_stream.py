@@ -9,8 +9,9 @@ import pytest
 
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
-from surefoot.core.errors import ModelError, RunNotFound
+from surefoot.core.errors import ModelError, RunNotFound, StoreUnavailable
 from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest
+from surefoot.testing.faults import Faults, FaultyStore
 from surefoot.testing.models import ScriptedModel
 from surefoot.tools.function import tool
 from tests.flows.kit import opened
@@ -177,6 +178,21 @@ async def test_following_a_run_that_there_is_not(store: str) -> None:
     async with opened(store) as app:
         with pytest.raises(RunNotFound):
             async for _ in app.follow("nothing"):
+                pass
+
+
+async def test_a_stream_raises_what_its_store_does(store: str) -> None:
+    async with opened(store) as app:
+        kept = app.store
+
+    async def after(inside: Any, records: Any) -> None:
+        if isinstance(records[-1].event, ev.RunFinished):
+            faulty.stop()
+
+    faulty = FaultyStore(kept, Faults(after=after))
+    async with opened(faulty) as app:
+        with pytest.raises(StoreUnavailable):
+            async for _ in app.stream(Agent("a", model=ScriptedModel("hello")), "go"):
                 pass
 
 

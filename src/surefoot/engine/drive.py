@@ -42,7 +42,7 @@ async def _take(work: Work, step: d.Note | d.Judge | d.Answer | d.Ask | d.Perfor
             await work.ledger.intend(*step.events, barrier=_ends(step.events[-1]))
         case d.Probe():
             await probe(work, step.calls)
-        case d.Wait():
+        case _:
             await _wait(work, step.until)
 
 

@@ -41,8 +41,6 @@ class Link:
 
     async def run(self, context: ToolContext[Any], agent: Any, prompt: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401  an Agent, its input, its Run
         """Run a child within what is left of this run's limits."""
-        if self._work.children is None:
-            raise RuntimeError("this worker cannot start runs")
         named = {"id": f"{context.idempotency_key}/{self._children}", **options}
         self._children += 1
         # Not the attempt's deadline: a child that waits for a human outlives the body that started it.

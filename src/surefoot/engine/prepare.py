@@ -36,9 +36,7 @@ class Resources(AsyncExitStack):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         try:
             await super().__aexit__(kind, error, trace)
-        except Exception as raised:
-            if raised is error:
-                raise
+        except Exception:  # noqa: BLE001  the user's own code
             _log.exception("run %s: its deps or toolsets could not be closed", self._run)
         return False
 

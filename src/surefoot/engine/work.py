@@ -46,7 +46,7 @@ class Work:
     live: Live
     blobs: Blobs
     unsettled: Callable[[State], Awaitable[set[str]]]
-    children: Children | None = None
+    children: Children
     rooms: dict[str, asyncio.Semaphore] = field(default_factory=dict)
     deps: Any = None
     history: list[Message] = field(default_factory=list)

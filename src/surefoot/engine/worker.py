@@ -52,8 +52,8 @@ class Worker:
         plan: Callable[[str], Plan | None],
         settings: Settings,
         *,
-        children: Children | None = None,
-        answer: Callable[[State], Awaitable[bool]] | None = None,
+        children: Children,
+        answer: Callable[[State], Awaitable[bool]],
     ) -> None:
         self._store, self._clock, self._live = store, clock, live
         self._plan, self._settings = plan, settings
@@ -69,7 +69,7 @@ class Worker:
         self._waiters: dict[str, set[asyncio.Event]] = {}
         self._stirred = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
-        self._stop_listening: Callable[[], None] | None = None
+        self._stop_listening: Callable[[], None] = lambda: None
         self._closing = False
 
     def open(self, agents: Collection[str]) -> None:
@@ -84,8 +84,7 @@ class Worker:
     async def close(self, grace: float = 10.0) -> None:
         """Take no more runs, let those in work go on for ``grace`` seconds, then let them go: another worker resumes."""
         self._closing = True
-        if self._stop_listening:
-            self._stop_listening()
+        self._stop_listening()
         for loop in self._loops:
             loop.cancel()
         tasks = list(self._all)
@@ -93,8 +92,8 @@ class Worker:
             await asyncio.wait(tasks, timeout=grace)
         for task in (*tasks, *self._loops):
             task.cancel()
-        if tasks or self._loops:  # a tool that takes no notice of its cancellation is not waited for
-            await asyncio.wait([*tasks, *self._loops], timeout=_LAST)
+        # A tool that takes no notice of its cancellation is not waited for.
+        await asyncio.wait([*tasks, *self._loops], timeout=_LAST)
 
     def kick(self, run: str, agent: str, *, child: bool = False) -> asyncio.Task[State | None]:
         """Work on a run now, if it is to be had; the task gives its state when it ended or waits, None when it was not.
@@ -163,16 +162,16 @@ class Worker:
 
     async def _goes_on(self, state: State) -> bool:
         """Whether a run that has just begun to wait is ready again."""
-        if self._answer is not None and state.requests and await self._answered(state, self._answer):
+        if state.requests and await self._answered(state):
             return True
         if not any(call.waits_on for call in state.calls.values()):
             return False
         # A child that ended before its parent began to wait for it leaves the parent ready; see `Journal.append`.
         return (await self._store.get(state.id)).status == "ready"
 
-    async def _answered(self, state: State, answer: Callable[[State], Awaitable[bool]]) -> bool:
+    async def _answered(self, state: State) -> bool:
         try:
-            return await answer(state)
+            return await self._answer(state)
         except Exception:
             if state.started is None or not state.started.parent:
                 raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -30,10 +29,12 @@ async def outside(store: Store, run: str, make: Callable[[State], ev.Event | Non
     Raises what ``make`` raises.
     """
     state = fold(await store.read(run))
-    for tries in itertools.count(1):
+    tries = 0
+    while True:
         event = make(state)
         if event is None:
-            break
+            return state
+        tries += 1
         if tries > _TRIES and not isinstance(event, ev.RunResumed):
             return await _anywhere(store, run, state, event, make)
         try:
@@ -43,8 +44,7 @@ async def outside(store: Store, run: str, make: Callable[[State], ev.Event | Non
                 state.apply(record)
         else:
             state.apply(records[0])
-            break
-    return state
+            return state
 
 
 async def _anywhere(store: Store, run: str, state: State, event: ev.Event, make: Callable[[State], ev.Event | None]) -> State:
@@ -78,9 +78,8 @@ async def cancel(store: Store, run: str, by: str, reason: str) -> list[State]:
         return None if state.status in ENDED or state.cancel else ev.RunCancelRequested(by, reason)
 
     states = [await outside(store, run, requested)]
-    for child in await store.find(Query(parent=run, limit=1_000)):
-        if child.status not in ENDED:
-            states += await cancel(store, child.id, by, reason or "its parent was cancelled")
+    for child in await store.find(Query(parent=run, status=("ready", "running", "waiting"), limit=1_000)):
+        states += await cancel(store, child.id, by, reason or "its parent was cancelled")
     return states
 
 

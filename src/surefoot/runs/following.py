@@ -78,15 +78,18 @@ async def _arrivals(
     end = object()
 
     async def pump(source: AsyncGenerator[Any]) -> None:
-        try:
-            async for item in source:
-                queue.put_nowait(item)
-        except Exception as error:  # noqa: BLE001  raised again for whoever reads
-            queue.put_nowait(error)
-        if source is records:
-            queue.put_nowait(end)
+        async for item in source:
+            queue.put_nowait(item)
 
-    tasks = [asyncio.create_task(pump(deltas)), asyncio.create_task(pump(records))]
+    async def pump_records() -> None:
+        last: Any = end
+        try:
+            await pump(records)
+        except Exception as error:  # noqa: BLE001  raised again for whoever reads
+            last = error
+        queue.put_nowait(last)
+
+    tasks = [asyncio.create_task(pump(deltas)), asyncio.create_task(pump_records())]
     await asyncio.sleep(0)
     then()
     try:
