@@ -26,7 +26,7 @@ from surefoot.testing.models import FunctionModel
 from surefoot.tools.function import tool
 from tests.crash.replay import check_once, end_of
 from tests.crash.scripts import Script, scripts
-from tests.crash.world import SETTINGS, World
+from tests.crash.world import SETTINGS, World, passing
 
 #: Each example is told again with a fault at each of its writes.
 EXAMPLES = max(1, settings.default.max_examples // 8) if settings.default else 12
@@ -98,7 +98,8 @@ class Family:
     async def tell(self, store: Store, clock: ManualClock) -> Run[Any]:
         """See the parent's run through, as a human who approves, and knows what was sent."""
         agents = [self.parent, self.child]
-        async with asyncio.timeout(5), App(store, agents=agents, settings=SETTINGS, clock=clock) as app:
+        app = App(store, agents=agents, settings=SETTINGS, clock=clock)
+        async with asyncio.timeout(5), app, passing(clock):
             run: Run[Any] = await app.run(self.parent, "go", id="family")
             while not run.ended:
                 for request in run.waiting:
@@ -123,6 +124,7 @@ async def test_a_fault_at_every_write_of_a_run_and_its_child() -> None:
         faulty = FaultyStore(store, faults)
         with suppress(StoreUnavailable, DiskFull, RunError):
             await family.tell(faulty, clock)
+        clock.advance(SETTINGS.lease)
         run = await family.tell(store, clock)
         assert (run.status, run.output) == ("done", "the child says: sent")
         rows = await store.find(Query())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -40,7 +40,7 @@ from surefoot.testing.models import FunctionModel
 from surefoot.tools.function import tool
 from tests.crash.scripts import ERRORS, Interference, Script, Try
 
-__all__ = ["SETTINGS", "Total", "World"]
+__all__ = ["SETTINGS", "Total", "World", "passing"]
 
 #: Long leases, so that only the story's own delays are waited for.
 SETTINGS = Settings(model="scripted:none", lease=3e8, poll=0.02, grace=0.0, adopt=False)
@@ -49,6 +49,24 @@ _SOON = 1_000_000.0
 
 class Total(BaseModel):
     total: int
+
+
+@asynccontextmanager
+async def passing(clock: ManualClock) -> AsyncIterator[None]:
+    """Move the clock whenever a run waits for it, beside the worker, whose renewals, far off, wait too."""
+
+    async def move() -> None:
+        while True:
+            await clock.until_sleeping(2)
+            assert clock.next_wake is not None
+            clock.advance((clock.next_wake - clock.now()) / 1e6)
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(move())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 class World:
@@ -69,10 +87,11 @@ class World:
     # ---------------------------------------------------------------------------------------------- telling the story
 
     async def broken(self, faults: Faults) -> int:
-        """Tell the story until a fault ends it; how many writes there were."""
+        """Tell the story until a fault ends it, and let the lease run out; how many writes there were."""
         faulty = FaultyStore(self.store, replace(faults, after=self.interfere))
         with suppress(StoreUnavailable, DiskFull, RunError):
             await self.start(faulty)
+        self.clock.advance(SETTINGS.lease)
         return faulty.writes
 
     async def start(self, store: Store | None = None) -> str:
@@ -93,26 +112,13 @@ class World:
             await self._told(app, run)
 
     async def _told(self, app: App, run_id: str) -> None:
-        time = asyncio.create_task(self._pass_time())
-        try:
-            async with asyncio.timeout(5):
-                run: Run[Any] = await app.wait(run_id)
-                while not run.ended:
-                    for request in run.waiting:
-                        with suppress(AlreadyDecided):  # somebody outside was faster
-                            await self._answer(app, request)
-                    run = await app.wait(run)
-        finally:
-            time.cancel()
-
-    async def _pass_time(self) -> None:
-        """Move the clock whenever the run waits for it; the worker's renewals, far off, wait too."""
-        while True:
-            await self.clock.until_sleeping(2)
-            wake = self.clock.next_wake
-            assert wake is not None
-            self.clock.advance((wake - self.clock.now()) / 1e6)
-            await asyncio.sleep(0)
+        async with asyncio.timeout(5), passing(self.clock):
+            run: Run[Any] = await app.wait(run_id)
+            while not run.ended:
+                for request in run.waiting:
+                    with suppress(AlreadyDecided):  # somebody outside was faster
+                        await self._answer(app, request)
+                run = await app.wait(run)
 
     async def interfere(self, store: Store, records: Sequence[Record]) -> None:
         """Write what these records bring others to write, once; let the time pass for which a run was suspended."""
