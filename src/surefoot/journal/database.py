@@ -65,9 +65,7 @@ def migrations() -> list[str]:
 def connect(path: str, *, write: bool = False, busy: float = 10.0) -> sqlite3.Connection:
     """A connection without implicit transactions; ``busy`` seconds are waited for a lock. Raises sqlite3.Error."""
     uri = Path(path).absolute().as_uri() + ("" if write else "?mode=ro")
-    connection = sqlite3.connect(uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False, cached_statements=64)
-    connection.execute("PRAGMA foreign_keys = OFF")
-    return connection
+    return sqlite3.connect(uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False, cached_statements=64)
 
 
 def version(connection: sqlite3.Connection) -> int:

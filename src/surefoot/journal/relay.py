@@ -136,10 +136,14 @@ class Relay:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=0.2, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode = WAL", "synchronous = OFF", "secure_delete = ON"):
-            connection.execute(f"PRAGMA {pragma}").fetchall()
-        connection.executescript(self._sql["create"])
-        (self._cursor,) = connection.execute(self._sql["last"]).fetchone()
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = OFF", "secure_delete = ON"):
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+            connection.executescript(self._sql["create"])
+            (self._cursor,) = connection.execute(self._sql["last"]).fetchone()
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def _note(self, connection: sqlite3.Connection, runs: list[str]) -> None:
