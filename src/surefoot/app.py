@@ -25,7 +25,7 @@ from surefoot.engine.work import Suspended
 from surefoot.engine.worker import Settings as WorkerSettings
 from surefoot.engine.worker import Worker
 from surefoot.runs import desk
-from surefoot.runs.following import driven, follow, merged, soon
+from surefoot.runs.following import below, driven, follow, merged, soon
 from surefoot.runs.intake import Input, ListOptions, RunOptions, add, deadline_of, ended_before, inherited, query_of, storable
 from surefoot.runs.thread import LoopThread
 from surefoot.settings import Settings
@@ -201,7 +201,7 @@ class App:
                         continue
                     if seen.waiting:
                         return seen
-                    for child in await self._parts.store.find(Query(parent=run_id, status=("ready", "running"))):
+                    for child in await below(self._parts.store, run_id):
                         worker.take(child.id, child.agent)
                 await soon(changed, self._parts.settings.poll)
 

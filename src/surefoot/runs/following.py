@@ -10,12 +10,12 @@ from typing import Any, Literal
 from surefoot.core import events as ev
 from surefoot.core.errors import RunError
 from surefoot.core.model import Delta
-from surefoot.core.ports import Store
+from surefoot.core.ports import Query, RunRow, Store
 from surefoot.core.state import ENDED, State, fold, status_after
 from surefoot.engine.bodies import is_cancelled
 from surefoot.runs.desk import questions
 
-__all__ = ["driven", "follow", "merged", "soon"]
+__all__ = ["below", "driven", "follow", "merged", "soon"]
 
 
 async def follow(store: Store, run: str, after: int = 0, until: Literal["wait", "end"] = "wait") -> AsyncGenerator[ev.Record]:
@@ -32,6 +32,17 @@ async def follow(store: Store, run: str, after: int = 0, until: Literal["wait", 
                 return
     finally:
         await records.aclose()
+
+
+async def below(store: Store, run: str) -> list[RunRow]:
+    """The runs below a run, at any depth, that somebody might work on now: ready ones, and those that wait for a time."""
+    rows: list[RunRow] = []
+    for child in await store.find(Query(parent=run, status=("ready", "running", "waiting"), limit=1_000)):
+        if child.status != "waiting" or child.wake_at:
+            rows.append(child)
+        if child.status == "waiting":
+            rows += await below(store, child.id)
+    return rows
 
 
 async def _stands_at(store: Store, run: str, seq: int) -> bool:
