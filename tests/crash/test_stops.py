@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from surefoot.app import App
 from surefoot.core.agent import Agent
 from surefoot.core.errors import DiskFull, RunError, StoreUnavailable
+from surefoot.core.events import Record
 from surefoot.core.ports import Query, Store
 from surefoot.core.run import Run
 from surefoot.core.tool import ToolContext
@@ -26,7 +28,7 @@ from surefoot.testing.models import FunctionModel
 from surefoot.tools.function import tool
 from tests.crash.replay import check_once, end_of
 from tests.crash.scripts import Script, scripts
-from tests.crash.world import SETTINGS, World, passing
+from tests.crash.world import SETTINGS, World, hasten, passing
 
 #: Each example is told again with a fault at each of its writes.
 EXAMPLES = max(1, settings.default.max_examples // 8) if settings.default else 12
@@ -95,7 +97,7 @@ class Family:
         self.child = Agent("child", model=FunctionModel(lambda asked: _once(asked, "send")), tools=[send])
         self.parent = Agent("parent", model=FunctionModel(lambda asked: _once(asked, "delegate")), tools=[delegate])
 
-    async def tell(self, store: Store, clock: ManualClock) -> Run[Any]:
+    async def tell(self, store: FaultyStore, clock: ManualClock) -> Run[Any]:
         """See the parent's run through, as a human who approves, and knows what was sent."""
         agents = [self.parent, self.child]
         app = App(store, agents=agents, settings=SETTINGS, clock=clock)
@@ -120,12 +122,16 @@ def _once(asked: Any, name: str) -> Any:
 
 async def test_a_fault_at_every_write_of_a_run_and_its_child() -> None:
     async def story(store: Store, clock: ManualClock, faults: Faults) -> int:
+        async def after(inside: Store, records: Sequence[Record]) -> None:
+            for record in records:
+                hasten(clock, record.event)
+
         family = Family()
-        faulty = FaultyStore(store, faults)
+        faulty = FaultyStore(store, replace(faults, after=after))
         with suppress(StoreUnavailable, DiskFull, RunError):
             await family.tell(faulty, clock)
         clock.advance(SETTINGS.lease)
-        run = await family.tell(store, clock)
+        run = await family.tell(FaultyStore(store, Faults(after=after)), clock)
         assert (run.status, run.output) == ("done", "the child says: sent")
         rows = await store.find(Query())
         assert {row.agent: row.status for row in rows} == {"parent": "done", "child": "done"}

@@ -25,7 +25,7 @@ from surefoot.core.errors import (
     StoreUnavailable,
     ToolFailed,
 )
-from surefoot.core.events import Record
+from surefoot.core.events import AppEvent, Event, Record
 from surefoot.core.messages import Text, Usage
 from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
 from surefoot.core.ports import Store, Tool
@@ -40,7 +40,7 @@ from surefoot.testing.models import FunctionModel
 from surefoot.tools.function import tool
 from tests.crash.scripts import ERRORS, Interference, Script, Try
 
-__all__ = ["SETTINGS", "Total", "World", "passing"]
+__all__ = ["SETTINGS", "Total", "World", "hasten", "passing"]
 
 #: Long leases, so that only the story's own delays are waited for.
 SETTINGS = Settings(model="scripted:none", lease=3e8, poll=0.02, grace=0.0, adopt=False)
@@ -49,6 +49,12 @@ _SOON = 1_000_000.0
 
 class Total(BaseModel):
     total: int
+
+
+def hasten(clock: ManualClock, event: Event | AppEvent) -> None:
+    """Let the time pass for which a run is suspended."""
+    if isinstance(event, ev.RunSuspended) and event.wake_at > clock.now():
+        clock.advance((event.wake_at - clock.now()) / 1e6)
 
 
 @asynccontextmanager
@@ -124,8 +130,7 @@ class World:
         """Write what these records bring others to write, once; let the time pass for which a run was suspended."""
         for record in records:
             event = record.event
-            if isinstance(event, ev.RunSuspended) and event.wake_at > self.clock.now():
-                self.clock.advance((event.wake_at - self.clock.now()) / 1e6)
+            hasten(self.clock, event)
             for act in self.script.outside:
                 if act.tag == ev.tag_of(event) and act.key == _key(event):
                     await self._write(store, record.stream, act)
