@@ -30,6 +30,7 @@ _INSTRUCTIONS = (
 _HEAD = 24_000
 #: Names of a folder that are listed, and digits of a result that are written.
 _MOST_NAMES = 60
+_SOME_NAMES = 10
 _MOST_DIGITS = 1_000
 _EXACT = Context(prec=60)
 
@@ -147,7 +148,7 @@ def _read(root: Path, path: str) -> str:
     try:
         descriptor = _open(root, below)
     except OSError as error:
-        raise ToolFailed(f"{path!r} cannot be read: {error.strerror}; {_names(root)}") from None
+        raise ToolFailed(f"{path!r} cannot be read: {error.strerror}. {_names(root, most=_SOME_NAMES)}") from None
     try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
@@ -183,15 +184,15 @@ def _open(root: Path, below: tuple[str, ...]) -> int:
     return found
 
 
-def _names(folder: Path, descriptor: int | None = None) -> str:
+def _names(folder: Path, descriptor: int | None = None, *, most: int = _MOST_NAMES) -> str:
     """What a folder holds, in a line or a list: folders end in a slash, hidden names are left out."""
     try:
         with os.scandir(folder if descriptor is None else descriptor) as entries:
             names = sorted([f"{one.name}/" if one.is_dir() else one.name for one in entries if not one.name.startswith(".")])
     except OSError as error:
         return f"{folder} cannot be listed: {error.strerror}"
-    more = f"\n… and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
-    return f"{folder} holds:\n" + "\n".join(names[:_MOST_NAMES]) + more if names else f"{folder} holds nothing"
+    more = f"\n… and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{folder} holds:\n" + "\n".join(names[:most]) + more if names else f"{folder} holds nothing"
 
 
 def _text(path: str, data: bytes, size: int) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from surefoot.cli.story import CallStory
-from surefoot.cli.words import failure
 from surefoot.cli.writing import block, duration, line, moment, safe_json, short
 from surefoot.core import canonical
 from surefoot.core import events as ev
@@ -84,7 +83,7 @@ def _result(end: End) -> tuple[str, str]:
         case ev.ToolReturned():
             return "→", line(end.result)
         case ev.ToolFailed():
-            return "✗", failure(end.error)
+            return "✗", line(end.error.message)
         case ev.ToolDenied():
             by = f" by {line(end.by)}" if end.by else ""
             return "✗", f"not run, denied{by}" + (f": {line(end.reason)}" if end.reason else "")

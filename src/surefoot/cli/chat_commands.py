@@ -61,11 +61,12 @@ class Commands:
         }  # fmt: skip
 
     async def do(self, text: str) -> bool:
-        """Do what a line says; False when it says to leave."""
+        """Do what a line says, its command perhaps shortened; False when it says to leave."""
         name, _, argument = text.strip().partition(" ")
-        if name in ("/quit", "/exit"):
+        meant = [name] if name in COMMANDS else [each for each in COMMANDS if each.startswith(name) and name != "/"]
+        if meant == ["/quit"] or name == "/exit":
             return False
-        command = self._run.get(name)
+        command = self._run.get(meant[0]) if len(meant) == 1 else None
         if command is None:
             self._screen.note(
                 f"there is no command {line(name)}; /help lists them, and a space before the slash makes it a message", "yellow"

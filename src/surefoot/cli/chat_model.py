@@ -9,7 +9,7 @@ from typing import Any
 from surefoot.cli.writing import line
 from surefoot.core.agent import Agent
 from surefoot.core.ports import Model
-from surefoot.models.local_own import OwnModel
+from surefoot.models.local import LocalModel
 from surefoot.models.lookup import KEYS, VARIABLE, Models, chosen
 from surefoot.settings import Settings
 
@@ -44,8 +44,7 @@ def choose(agent: Agent[Any, Any], named: str, models: Models) -> Talker:
         agent.model = models.model(agent.model)
     if not isinstance(agent.model, Model):
         return Talker(None, ", ".join([line(one if isinstance(one, str) else one.name) for one in agent.model or ()]), why)
-    offline = agent.model.name.startswith("local:") and not isinstance(agent.model, OwnModel)
-    return Talker(agent.model, line(agent.model.name), why, _better() if offline else "")
+    return Talker(agent.model, line(agent.model.name), why, _better() if isinstance(agent.model, LocalModel) else "")
 
 
 def _better() -> str:

@@ -51,8 +51,9 @@ def _told(request: Request) -> Iterable[str]:
     yield from (f"    {one}" for one in arguments[:_LINES])
     if len(arguments) > _LINES:
         yield f"    … {len(arguments) - _LINES:,} more lines; surefoot show {request.run} has all"
-    told = [_EFFECTS.get(request.effect, line(request.effect))]
-    told += [line(request.reason)] if request.reason and request.kind != "outcome" else []
+    told = [line(request.reason)] if request.reason and request.kind != "outcome" else []
+    if not told or request.effect not in told[0]:  # the reason may be the effect itself
+        told.insert(0, _EFFECTS.get(request.effect, line(request.effect)))
     told += [f"asked by run {request.path[-1]}, which this one waits for"] if len(request.path) > 1 else []
     told += [f"open until {moment(request.expires_at)}"] if request.expires_at else []
     yield from (f"    {block(one)}" for one in told)
