@@ -48,6 +48,22 @@ class Agent(Generic[Deps, Out]):
 
     @overload
     def __init__(
+        self: Agent[Any, str],
+        name: str,
+        *,
+        model: ModelChoice | None = None,
+        tools: Sequence[ToolChoice] = (),
+        instructions: Instructions = "",
+        output: None = None,
+        deps: None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        settings: ModelSettings = ModelSettings(),
+        memory: object | None = None,
+        version: str = "",
+    ) -> None: ...
+
+    @overload
+    def __init__(
         self: Agent[Deps, str],
         name: str,
         *,
@@ -55,7 +71,7 @@ class Agent(Generic[Deps, Out]):
         tools: Sequence[ToolChoice] = (),
         instructions: Instructions = "",
         output: None = None,
-        deps: Callable[[], Deps] | None = None,
+        deps: Callable[[], Deps],
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
         memory: object | None = None,
@@ -72,6 +88,22 @@ class Agent(Generic[Deps, Out]):
         tools: Sequence[ToolChoice] = (),
         instructions: Instructions = "",
         deps: Callable[[], Deps] | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        settings: ModelSettings = ModelSettings(),
+        memory: object | None = None,
+        version: str = "",
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Agent[Any, Any],
+        name: str,
+        *,
+        output: Any,  # noqa: ANN401  a union or Literal: any type that is no class
+        model: ModelChoice | None = None,
+        tools: Sequence[ToolChoice] = (),
+        instructions: Instructions = "",
+        deps: Callable[[], Any] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
         memory: object | None = None,
