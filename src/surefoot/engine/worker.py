@@ -255,7 +255,11 @@ class Worker:
     async def _look(self, run: str, work: Work) -> None:
         """Cut a run's work short when it is to be cancelled."""
         # From what is committed: the state may hold an outcome that is on its way, and count it where this event stands.
-        fresh = await self._store.read(run, work.ledger.committed)
+        try:
+            fresh = await self._store.read(run, work.ledger.committed)
+        except JournalError as error:
+            _log.warning("run %s: what others wrote could not be read: %s", run, error)
+            return
         if work.state.cancel or any(isinstance(record.event, ev.RunCancelRequested) for record in fresh):
             work.bodies.interrupt()
 
