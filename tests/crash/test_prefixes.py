@@ -16,7 +16,7 @@ from tests.crash.scripts import Script, scripts
 from tests.crash.world import World
 
 #: Each example resumes every prefix of its run, so a few go a long way.
-EXAMPLES = max(1, settings.default.max_examples // 3) if settings.default else 30
+EXAMPLES = max(1, settings.default.max_examples // 4) if settings.default else 25
 
 
 @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))

@@ -31,7 +31,7 @@ from tests.crash.scripts import Script, scripts
 from tests.crash.world import SETTINGS, World, hasten, passing
 
 #: Each example is told again with a fault at each of its writes.
-EXAMPLES = max(1, settings.default.max_examples // 8) if settings.default else 12
+EXAMPLES = max(1, settings.default.max_examples // 20) if settings.default else 5
 FAULTS: list[Callable[[int], Faults]] = [
     lambda number: Faults(stop_at=number),
     lambda number: Faults(stop_at=number, committed=True),
