@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 from typing import Any, Literal, get_args
 
-import msgspec
 import pytest
 
 from surefoot.core.errors import ModelError
-from surefoot.core.messages import Text, Usage
-from surefoot.core.model import ModelReply
+from surefoot.core.model import ModelRequest
 from surefoot.core.tool import ToolSpec
 from surefoot.models.openai import OpenAI
 from surefoot.testing.contracts.model import ask
+from tests.models.garbage import assert_sound, broken, going_on
 from tests.models.wire import Wire, events, whole
 
 pytestmark = pytest.mark.needs("openai")
 
-JUNK: list[Any] = [
-    None,
-    "",
-    "x",
-    0,
-    -1,
-    1e308,
-    True,
-    [],
-    {},
-    [None],
-    {"a": None},
-    [[]],
-    "🛶",
-    "\ud83d",
-    10**400,
-    float("inf"),
-    [{}],
-    {"type": "message"},
-]
 CALL = {"index": 0, "id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}
 USAGE = {"prompt_tokens": 5, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 1}}
 CHAT = {
@@ -67,26 +45,6 @@ EVENTS = [
 Api = Literal["chat", "responses"]
 
 
-def broken(value: Any, chance: random.Random) -> Any:
-    """Replace or remove a few random parts."""
-    value = copy.deepcopy(value)
-    for _ in range(chance.choice((1, 1, 2, 3))):
-        node = value
-        while True:
-            key = chance.choice(list(node) if isinstance(node, dict) else range(len(node)))
-            if isinstance(node[key], dict | list) and node[key] and chance.random() < 0.8:
-                node = node[key]
-                continue
-            if isinstance(node, dict) and chance.random() < 0.3:
-                del node[key]
-            else:
-                node[key] = copy.deepcopy(chance.choice(JUNK))
-            break
-        if not value:
-            break
-    return value
-
-
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("api", get_args(Api))
 async def test_a_broken_answer_is_a_reply_or_an_error(wire: Wire, api: Api, stream: bool, seed: int) -> None:
@@ -102,12 +60,6 @@ async def test_a_broken_answer_is_a_reply_or_an_error(wire: Wire, api: Api, stre
             str(error).encode()
             continue
         assert_sound(reply)
+        wire.answers.append(whole(CHAT if api == "chat" else RESPONSE))
+        await model.request(ModelRequest(going_on(reply)), lambda delta: None)
     await model.aclose()
-
-
-def assert_sound(reply: ModelReply) -> None:
-    msgspec.json.encode([reply.parts, reply.calls, reply.usage, reply.finish, reply.model, reply.request_id])
-    assert all(type(text) is str for call in reply.calls for text in (call.name, call.arguments, call.provider_id))
-    assert all(part.text for part in reply.parts if type(part) is Text)
-    assert min(getattr(reply.usage, name) for name in Usage.__struct_fields__) >= 0
-    assert type(reply.finish) is type(reply.model) is type(reply.request_id) is str

@@ -170,7 +170,7 @@ def _thought(block: _Block, calls: int) -> list[Part]:
     text = sound(block.whole("thinking"))
     kept: dict[str, Any] = {}
     for key in ("signature", "data"):
-        value = block.whole(key)
+        value = sound(block.whole(key))
         if value:
             kept[key] = value
     if kept and calls:

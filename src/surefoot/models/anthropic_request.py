@@ -15,7 +15,7 @@ from surefoot.core.messages import File, Image, Part, Reasoning, Text, ToolResul
 from surefoot.core.model import ModelRequest
 from surefoot.core.naming import WireNames
 from surefoot.models.reading import item
-from surefoot.models.turns import Turn, content_of, readable, sent_arguments, turns
+from surefoot.models.turns import Turn, content_of, readable, sent_object, turns
 from surefoot.models.windows import most_output, version
 
 __all__ = ["PROVIDER", "body", "function", "instruct"]
@@ -157,7 +157,7 @@ def _said(turn: Turn, names: WireNames) -> list[_Block]:
             blocks.append({"type": "text", "text": "[an image]" if type(part) is Image else "[a file]"})
     for index, (wire, call) in enumerate(turn.calls):
         blocks += thoughts.pop(index, [])
-        arguments = json.loads(sent_arguments(call))
+        arguments = sent_object(call)
         blocks.append({"type": "tool_use", "id": wire, "name": names.to_wire(call.name), "input": arguments})
     return blocks
 

@@ -89,7 +89,7 @@ class Answer:
         return self._reply(headers)
 
     def _take(self, part: Mapping[str, Any]) -> None:
-        signature = word(part.get("thoughtSignature"))
+        signature = sound(word(part.get("thoughtSignature")))
         call = item(part.get("functionCall"))
         data = part.get("inlineData") or part.get("fileData")
         if call:

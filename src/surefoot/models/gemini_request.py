@@ -17,7 +17,7 @@ from surefoot.core.tool import ToolSpec
 from surefoot.models.forms import Beyond
 from surefoot.models.reading import item
 from surefoot.models.shapes import Dialect, Narrow
-from surefoot.models.turns import Turn, content_of, readable, sent_arguments, turns
+from surefoot.models.turns import Turn, content_of, readable, sent_object, turns
 from surefoot.models.windows import version
 
 __all__ = ["DIALECT", "PROVIDER", "Declarations", "body", "function", "instruct"]
@@ -191,7 +191,7 @@ async def _said(turn: Turn, request: ModelRequest, names: WireNames, *, signed: 
             pieces.append({**piece, "thoughtSignature": pending} if pending else piece)
             pending = ""
     for index, (wire, call) in enumerate(turn.calls):
-        made: _Piece = {"name": names.to_wire(call.name), "args": json.loads(sent_arguments(call))}
+        made: _Piece = {"name": names.to_wire(call.name), "args": sent_object(call)}
         if call.provider_id and wire == call.provider_id:
             made["id"] = wire
         signature = calls.get(index) or (_UNSIGNED if signed and index == 0 else "")

@@ -16,7 +16,7 @@ from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
 from surefoot.core.naming import WireNames
 from surefoot.models import openai_errors as errors
 from surefoot.models.openai_reply import finish_of, usage_of
-from surefoot.models.reading import Deltas, item, proposed, rows, sound
+from surefoot.models.reading import Deltas, item, proposed, rows, sound, word
 from surefoot.models.turns import Turn, content_of, sent_arguments, turns
 from surefoot.models.windows import reasons
 
@@ -273,20 +273,22 @@ class _Reading:
             text += str(block.get("text") or block.get("refusal") or "")
         if not text:
             return
-        if entry.get("phase"):  # newer models want it back with the text
-            self.parts.append(Reasoning(opaque=_kept({"phase": entry["phase"]}), provider=PROVIDER))
+        phase = sound(word(entry.get("phase")))
+        if phase:  # newer models want it back with the text
+            self.parts.append(Reasoning(opaque=_kept({"phase": phase}), provider=PROVIDER))
         self.parts.append(Text(sound(text)))
 
     def thought(self, entry: Mapping[str, Any]) -> None:
         summary = [str(piece.get("text") or "") for piece in rows(entry.get("summary"))]
         content = [str(piece.get("text") or "") for piece in rows(entry.get("content"))]
         opaque = ""
-        if entry.get("encrypted_content"):
-            kept: dict[str, Any] = {"id": entry.get("id", ""), "encrypted_content": entry["encrypted_content"]}
+        secret = sound(word(entry.get("encrypted_content")))
+        if secret:
+            kept: dict[str, Any] = {"id": sound(word(entry.get("id"))), "encrypted_content": secret}
             if self.calls:
                 kept["before"] = len(self.calls)
             if len(summary) > 1 or content:
-                kept["summary"] = summary
+                kept["summary"] = [sound(piece) for piece in summary]
             opaque = _kept(kept)
         text = sound("\n\n".join(summary or content))
         if text or opaque:

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
+
+from surefoot.core.canonical import sound
 from surefoot.core.errors import ModelError
 from surefoot.core.messages import File, Image, Message, Part, Text, ToolCall, ToolResult
 from surefoot.core.model import ModelRequest
 
-__all__ = ["Content", "Turn", "content_of", "readable", "sent_arguments", "turns"]
+__all__ = ["Content", "Turn", "content_of", "readable", "sent_arguments", "sent_object", "turns"]
 
 _TEXTS = ("application/json", "application/xml", "application/yaml", "application/x-yaml", "application/toml")
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 #: Ids of calls that a protocol takes, unless it says otherwise: any, but not too long.
 _ANY_ID = re.compile(r"(?s).{1,64}")
 
@@ -147,12 +153,28 @@ def readable(part: File) -> bool:
 
 
 def sent_arguments(call: ToolCall) -> str:
-    """A call's arguments as a JSON object's text: servers parse what they are sent, and a model's may be broken."""
-    if not call.invalid:
-        return call.arguments
+    """A call's arguments as a JSON object's text: servers parse what they are sent, and a model's may be broken.
+
+    They were not validated where nobody knew the tool, whatever the call says.
+    """
     try:
-        if isinstance(json.loads(call.arguments), dict):
-            return call.arguments
+        _object.decode(call.arguments)
     except (ValueError, RecursionError):
-        pass
-    return json.dumps({"invalid_json": call.arguments})
+        return json.dumps({"invalid_json": sound(call.arguments)})
+    return call.arguments
+
+
+def sent_object(call: ToolCall) -> dict[str, Any]:
+    """A call's arguments as a JSON object, as `sent_arguments` has them."""
+    try:
+        value: dict[str, Any] = json.loads(sent_arguments(call), parse_float=_finite)
+    except (ValueError, RecursionError):
+        return {"invalid_json": sound(call.arguments)}
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(text)
+    return number
