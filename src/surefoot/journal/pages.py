@@ -18,10 +18,10 @@ __all__ = ["Row", "rows"]
 Value = None | int | float | str | bytes
 
 _LEAF_INDEX, _INNER_INDEX, _INNER_TABLE = 0x0A, 0x02, 0x05
+_KINDS = (_LEAF_INDEX, _INNER_INDEX, 0x0D)
 _HEADER = 100
 _WAL_HEADER, _FRAME_HEADER = 32, 24
 _SIZES = tuple(1 << power for power in range(9, 17))
-_LONGEST = 1 << 30
 #: States of one page of the log that are read: should the last be damaged, the one before it has nearly all of it.
 _STATES = 3
 #: Bytes of a page that no payload ever has.
@@ -75,13 +75,16 @@ def _frames(path: str, size: int) -> Iterator[tuple[int, bytes]]:
 
 def _records(page: bytes, start: int, size: int, source: dict[int, bytes], *, long: bool = False) -> Iterator[Row]:
     """The records of one page. A page of no known kind is taken for a leaf: its first byte may be what is damaged."""
-    kind = page[start] if len(page) > start else _INNER_TABLE
-    if kind == _INNER_TABLE:
+    header = page[start : start + 8]
+    if len(header) < 8 or header[0] == _INNER_TABLE:
         return
-    inner = 4 if kind == _INNER_INDEX else 0
-    count = int.from_bytes(page[start + 3 : start + 5], "big")
+    kind, inner = header[0], 4 if header[0] == _INNER_INDEX else 0
+    count, content = int.from_bytes(header[3:5], "big"), int.from_bytes(header[5:7], "big") or 65536
     first = start + 8 + inner
-    for place in range(first, min(first + 2 * count, len(page) - 1), 2):
+    if kind not in _KINDS and not first + 2 * count <= content <= size:
+        # Not a page of records, but the rest of a long payload.
+        return
+    for place in range(first, min(first + 2 * count, size - 1), 2):
         try:
             cell = int.from_bytes(page[place : place + 2], "big") + inner
             length, cell = _varint(page, cell)
@@ -97,7 +100,7 @@ def _records(page: bytes, start: int, size: int, source: dict[int, bytes], *, lo
 
 
 def _payload(page: bytes, cell: int, length: int, size: int, source: dict[int, bytes], *, table: bool) -> bytes:
-    if length > _LONGEST:
+    if length > size * len(source):
         raise ValueError(length)
     least = (size - 12) * 32 // 255 - 23
     most = size - _LEAST if table else (size - 12) * 64 // 255 - 23

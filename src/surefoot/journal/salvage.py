@@ -197,7 +197,7 @@ def _row(key: int, name: str, records: Sequence[Record], listed: RunRow | None) 
     first = records[0].event
     row = rules.first_row(name, first) if type(first) is RunStarted else listed or RunRow(name, "", "")
     status, wake_at = rules.moved("new", 0, [record.event for record in records])
-    if status == "waiting" and (listed is None or listed.status == "ready"):
+    if status == "waiting" and (listed is None or listed.status != "waiting"):
         # Perhaps a child woke it. To look once too often does no harm.
         status, wake_at = "ready", 0
     marks = [record for record in records if rules.ends(record.event)]
