@@ -118,6 +118,7 @@ class Chatting:
                 finally:
                     self._ending = True
                     warm.cancel()
+                await self._part()
         finally:
             self._hold.close()
             await models.aclose()
@@ -154,6 +155,12 @@ class Chatting:
         if rows and self._screen.attended:
             said = count(len(rows), "message")
             self._screen.note(f"Going on with the last conversation ({said}); /history shows it, /new begins another.")
+
+    async def _part(self) -> None:
+        """Say what is still in work, which holds the program up for a moment."""
+        query = Query(session=self._talk.session, user=account(), status=("running",), limit=1)
+        for row in await self._app.store.find(query):
+            self._screen.note(f"run {row.id} is still in work; the next chat goes on with it. Ctrl-C leaves at once.", "yellow")
 
     async def _typed(self) -> None:
         warned = False

@@ -14,7 +14,7 @@ from surefoot.core.messages import ToolCall
 __all__ = ["Call", "Calls", "End", "compact", "pending", "whole"]
 
 #: What a call comes to.
-End = ev.ToolReturned | ev.ToolFailed | ev.ToolDenied | ev.ToolIndeterminate
+End = ev.ToolReturned | ev.ToolFailed | ev.ToolDenied | ev.ToolIndeterminate | ev.ApprovalDecided
 
 #: The part of a line that name and arguments may take from a long result, and the fewest characters of either.
 _SHARE = 0.6
@@ -84,15 +84,22 @@ def _result(end: End) -> tuple[str, str]:
             return "→", line(end.result)
         case ev.ToolFailed():
             return "✗", line(end.error.message)
-        case ev.ToolDenied():
-            by = f" by {line(end.by)}" if end.by else ""
-            return "✗", f"not run, denied{by}" + (f": {line(end.reason)}" if end.reason else "")
+        case ev.ApprovalDecided(decision="done"):
+            return "→", f"said to be done{_by(end)}: {line(end.result or '')}"
+        case ev.ApprovalDecided(decision="give_up"):
+            return "?", f"given up{_by(end)}"
+        case ev.ToolDenied() | ev.ApprovalDecided():
+            return "✗", f"not run, denied{_by(end)}" + (f": {line(end.reason)}" if end.reason else "")
         case ev.ToolIndeterminate():
             return "?", f"nobody knows whether it happened: {line(end.reason)}"
 
 
+def _by(end: ev.ToolDenied | ev.ApprovalDecided) -> str:
+    return f" by {line(end.by)}" if end.by else ""
+
+
 def _tail(end: End, attempts: int) -> str:
-    told = [] if isinstance(end, ev.ToolDenied) or not end.duration else [duration(end.duration)]
+    told = [] if isinstance(end, ev.ToolDenied | ev.ApprovalDecided) or not end.duration else [duration(end.duration)]
     told += [f"{attempts} tries"] if attempts > 1 else []
     return f" ({', '.join(told)})" if told else ""
 

@@ -28,6 +28,7 @@ class ChatScreen(Screen):
     def __init__(self) -> None:
         super().__init__()
         self._lasting = not (self.attended and os.environ.get("TERM", "dumb") != "dumb")
+        self._dim, self._plain = ("", "") if os.environ.get("NO_COLOR") else ("\x1b[2m", "\x1b[0m")
         self._status = False
 
     @property
@@ -43,7 +44,7 @@ class ChatScreen(Screen):
         if not self._lasting:
             self.end()
             self._clear()
-            sys.stderr.write(f"\x1b[2m{short(text, self.room)}\x1b[0m")
+            sys.stderr.write(f"{self._dim}{short(text, self.room)}{self._plain}")
             sys.stderr.flush()
             self._status = True
 

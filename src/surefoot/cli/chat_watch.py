@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from surefoot.cli.chat_calls import Calls, compact, pending
+from surefoot.cli.chat_calls import Calls, End, compact, pending
 from surefoot.cli.chat_screen import ChatScreen
 from surefoot.cli.words import sentence
 from surefoot.cli.writing import line, short
@@ -40,6 +40,8 @@ class Watch:
     ) -> None:
         self.run, self.seen, self.said = run, seen, ""
         self._live = live
+        self._tools: dict[str, str] = {}
+        self._asked: dict[str, str] = {}
         self._screen, self._calls, self._stream = screen, calls, stream
         self._streamed = ""
 
@@ -61,28 +63,45 @@ class Watch:
                 self._wait(f"{line(event.model)} …")
             case ev.ModelReplied():
                 self._replied(event)
+            case ev.ApprovalRequested():
+                self._asked[event.request] = event.call
+            case ev.ApprovalDecided() if event.decision in ("deny", "done", "give_up"):
+                self._ended(self._asked.get(event.request, ""), event)
             case ev.ToolStarted():
                 self._started(event)
             case ev.ToolFailed() if event.retry_at:
-                self._wait(short(sentence(event, {}), 400))
-            case ev.ToolReturned() | ev.ToolFailed() | ev.ToolDenied() | ev.ToolIndeterminate():
-                self._ended(event)
+                self._wait(short(sentence(event, self._tools), 400))
+            case ev.ToolReturned() | ev.ToolFailed() | ev.ToolDenied():
+                self._ended(event.call, event)
+            case ev.ToolIndeterminate():
+                self._asked[event.request] = event.call
+                self._ended(event.call, event)
             case _ if isinstance(event, _TOLD):
                 self._streamed = ""
-                self._screen.note(short(sentence(event, {}), 400), "yellow" if isinstance(event, _LOUD) else "dim")
+                self._screen.note(short(sentence(event, self._tools), 400), "yellow" if isinstance(event, _LOUD) else "dim")
             case _:
                 pass
 
     def number(self, records: Iterable[ev.Record]) -> None:
-        """Number the calls of what happened already, so that what becomes of them can be shown."""
+        """Number the calls of what happened already, so that what becomes of them can be shown; say what is in work."""
         for record in records:
-            if isinstance(record.event, ev.ModelReplied):
-                self._number(record.event)
+            match record.event:
+                case ev.ModelReplied():
+                    self._number(record.event)
+                case ev.ApprovalRequested() | ev.ToolIndeterminate():
+                    self._asked[record.event.request] = record.event.call
+                case ev.ToolStarted():
+                    self._started(record.event)
+                case ev.ToolReturned() | ev.ToolFailed():
+                    self._screen.end()
+                case _:
+                    pass
 
     def _number(self, event: ev.ModelReplied) -> None:
         for part in event.parts:
             if isinstance(part, ToolCall):
                 self._calls.add(self.run, part)
+                self._tools[part.id] = part.name
 
     def _wait(self, text: str) -> None:
         if self._live:
@@ -103,8 +122,8 @@ class Watch:
             call.attempts, call.arguments = event.attempt, event.arguments
             self._wait(pending(call))
 
-    def _ended(self, event: ev.ToolReturned | ev.ToolFailed | ev.ToolDenied | ev.ToolIndeterminate) -> None:
-        call = self._calls.find(self.run, event.call)
+    def _ended(self, call_id: str, event: End) -> None:
+        call = self._calls.find(self.run, call_id)
         if call is not None:
             good = isinstance(event, ev.ToolReturned)
             self._screen.note(compact(call, event, self._screen.room), "cyan" if good else "yellow")
