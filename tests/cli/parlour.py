@@ -38,6 +38,14 @@ async def slow() -> str:
     return "never"
 
 
+@tool(effect="read")
+async def announce() -> str:
+    """Hang, and say so."""
+    print("hanging", flush=True)
+    await asyncio.Event().wait()
+    return "never"
+
+
 @tool
 def die() -> str:
     """Take the whole program along."""
@@ -60,6 +68,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "flaky": ("flaky", {}),
     "slow": ("slow", {}),
     "die": ("die", {}),
+    "announce": ("announce", {}),
     "long": ("long", {}),
     "stubborn": ("stubborn", {}),
     "nasty-tool": ("nasty", {}),
@@ -88,5 +97,5 @@ def play(request: ModelRequest) -> Any:
             return f"You said: {last.text}"
 
 
-host = Agent("host", model=FunctionModel(play), tools=[add, refund, crash, nasty, flaky, slow, die, long, stubborn])
+host = Agent("host", model=FunctionModel(play), tools=[add, refund, crash, nasty, flaky, slow, announce, die, long, stubborn])
 agents: list[Agent[Any, Any]] = [host, counter]

@@ -29,6 +29,7 @@ __all__ = ["Broken", "Editor", "Lines", "Pipe"]
 #: Bytes of a line that are read from a pipe, and of the history that is kept.
 _LONGEST = 1 << 20
 _HISTORY = 1 << 20
+_PIECE = 1 << 16
 
 
 class Broken(Exception):
@@ -57,25 +58,41 @@ class Lines(Protocol):
 class Pipe:
     """Lines of standard input, where no one types."""
 
+    def __init__(self) -> None:
+        self._rest = b""
+        self._ended = False
+
     async def read(self, prompt: str, *, message: bool = False) -> str | None:
         """The next line; no prompt is shown. Raises ConfigurationError for one of more than a megabyte."""
-        loop = asyncio.get_running_loop()
-        result: asyncio.Future[bytes] = loop.create_future()
-
-        def come() -> None:
-            data = sys.stdin.buffer.readline(_LONGEST)
-            with suppress(RuntimeError):  # the program has ended meanwhile
-                loop.call_soon_threadsafe(_settle, result, data)
-
-        # A thread of an executor would be waited for at the end, and a pipe may never say another word.
-        threading.Thread(target=come, name="surefoot stdin", daemon=True).start()
-        data = await result
-        if len(data) == _LONGEST and not data.endswith(b"\n"):
-            raise ConfigurationError(f"a message has more than {_LONGEST:,} bytes; give it as a file that a tool can read")
-        return data.decode(errors="replace").rstrip("\r\n") if data else None
+        while b"\n" not in self._rest and not self._ended:
+            if len(self._rest) > _LONGEST:
+                raise ConfigurationError(f"a message has more than {_LONGEST:,} bytes; give it as a file that a tool can read")
+            data = await _come(sys.stdin.fileno())
+            self._rest += data
+            self._ended = not data
+        if not self._rest:
+            return None
+        data, _, self._rest = self._rest.partition(b"\n")
+        return data.decode(errors="replace").rstrip("\r")
 
     def interrupt(self) -> None:
         """Nobody types."""
+
+
+async def _come(descriptor: int) -> bytes:
+    """What comes next, empty at the end."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[bytes] = loop.create_future()
+
+    def wait() -> None:
+        # Not through sys.stdin, whose lock the interpreter wants at its end.
+        data = os.read(descriptor, _PIECE)
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(_settle, result, data)
+
+    # A thread of an executor would be waited for at the end, and a pipe may never say another word.
+    threading.Thread(target=wait, name="surefoot stdin", daemon=True).start()
+    return await result
 
 
 def _settle(result: asyncio.Future[bytes], data: bytes) -> None:
