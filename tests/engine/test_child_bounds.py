@@ -10,10 +10,12 @@ from typing import Any
 from surefoot.app import App
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
+from surefoot.core.errors import Retry
 from surefoot.core.model import ModelReply
 from surefoot.core.run import Run
 from surefoot.core.tool import ToolContext
 from surefoot.core.values import Limits
+from surefoot.testing.clock import ManualClock
 from surefoot.testing.models import ScriptedModel
 from surefoot.tools.function import tool
 from tests.engine.house import REFUND, House, children
@@ -55,6 +57,36 @@ async def test_a_child_may_wait_longer_than_its_parents_tool_may_take(store: str
         run = await app.run(house.parent, "go")
         started = (await of_kind(app, (await children(app, run))[0], ev.RunStarted))[0]
         assert started.deadline == 0
+
+
+async def test_a_child_of_a_child_that_waits_for_a_time_is_worked_on_where_nobody_adopts(store: str) -> None:
+    tries: list[int] = []
+
+    @tool(effect="read")
+    async def closed() -> str:
+        tries.append(1)
+        if len(tries) == 1:
+            raise Retry("closed until morning", after=3600)
+        return "open"
+
+    last = Agent("last", model=ScriptedModel(("closed", {}), "it is open"), tools=[closed])
+
+    @tool(effect="idempotent")
+    async def ask(context: ToolContext[Any]) -> str:
+        return str((await context.run(last, "go")).output)
+
+    house = House(("ask", {}), "the child's answer")
+    house.child = Agent("child", model=house.child_model, tools=[ask])
+    clock = ManualClock()
+    async with opened(store, settings=replace(QUICK, adopt=False, poll=0.02), clock=clock) as app:
+        run = await app.start(house.parent, "go")
+        waiting = asyncio.create_task(app.wait(run))
+        async for record in app.store.follow():
+            if isinstance(record.event, ev.RunSuspended) and record.stream == run.id:
+                break
+        clock.advance(3601)
+        assert (await waiting).output == "parent's answer"
+    assert house.told == "the child's answer"
 
 
 async def test_a_child_keeps_its_parents_deadline(store: str) -> None:

@@ -207,6 +207,7 @@ async def test_a_child_that_another_process_works_on_is_waited_for(store: str) -
     child = Agent("child", model=ScriptedModel())
 
     async def finish(run: str, epoch: int) -> None:
+        await asyncio.sleep(0.02)  # wait: the parent must look at least once while the child runs elsewhere
         await app.store.append(run, [ev.ModelRequested(0, "m")], head=None, epoch=epoch)
         await app.store.append(run, [ev.RunFinished("from elsewhere")], head=None, epoch=epoch)
 

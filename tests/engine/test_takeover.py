@@ -14,6 +14,7 @@ from surefoot.app import App
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.errors import RunError, StoreUnavailable, UnknownEvent
+from surefoot.core.messages import Text
 from surefoot.core.model import ModelReply, ModelRequest
 from surefoot.core.tool import ToolContext
 from surefoot.settings import Settings
@@ -249,6 +250,25 @@ async def test_a_store_that_is_gone_is_told_of_and_waited_for(store: str, caplog
         with pytest.raises(StoreUnavailable):
             await app.list()
     assert "keeps its lease until it runs out" in caplog.text
+
+
+class Unreadable(FromTheFuture):
+    """A store that cannot be read at the moment."""
+
+    async def read(self, stream: str, after: int = 0, limit: int | None = None) -> Any:
+        raise StoreUnavailable("not at the moment")
+
+
+async def test_a_message_that_cannot_be_read_yet_is_no_harm(store: str, caplog: pytest.LogCaptureFixture) -> None:
+    hanging = Hanging()
+    async with opened(store) as app:
+        kept = app.store
+    async with opened(Unreadable(kept), hanging.agent) as app:
+        await kept.add("r", ev.RunStarted("a", (Text("go"),)))
+        await hanging.inside.wait()
+        await kept.append("r", [ev.MessageReceived((Text("hello"),))], head=None)
+        while "what others wrote could not be read" not in caplog.text:  # noqa: ASYNC110  a log sets no event
+            await asyncio.sleep(0.001)  # wait: the log is all there is to see
 
 
 async def test_a_run_of_an_agent_that_is_elsewhere_is_waited_for(store: str) -> None:
