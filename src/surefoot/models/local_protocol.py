@@ -124,7 +124,7 @@ def chat_prompt(instructions: str, turn: Turn, room: int) -> str:
         if left < 0:
             break
         lines.append(_chatml("user" if message.role == "user" else "assistant", said))
-    ask = shortened(turn.ask, room // 3)
+    ask = shortened(turn.ask, room // 5)
     results = "".join(f"\n{call.name}: {shortened(plain(call.text), 400)}" for call in turn.done[-4:])
     return "".join([_chatml("system", system), *reversed(lines), _chatml("user", ask + results), "<|im_start|>assistant\n"])
 
@@ -164,7 +164,7 @@ def action_schema(specs: Sequence[ToolSpec], answer: Mapping[str, Any] | None = 
 
 
 def bounded(schema: Any) -> Any:
-    """A schema whose strings and arrays end: with ``maxLength`` and ``maxItems`` where they have none."""
+    """A schema whose values end: ``maxLength``, ``maxItems`` and no further properties, where it says nothing of them."""
     if isinstance(schema, list):
         return [bounded(item) for item in schema]
     if not isinstance(schema, Mapping):
@@ -174,6 +174,8 @@ def bounded(schema: Any) -> Any:
         inner.setdefault("maxLength", _STRING)
     if schema.get("type") == "array":
         inner.setdefault("maxItems", _ITEMS)
+    if isinstance(schema.get("properties"), Mapping):
+        inner.setdefault("additionalProperties", False)
     return inner
 
 
