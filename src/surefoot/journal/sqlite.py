@@ -50,8 +50,8 @@ class SqliteStore:
         self._hub: Hub
         self._seen = 0
         self._own: deque[tuple[int, int]] = deque()
-        self._catching: asyncio.Task[None] | None = None
-        self._again = False
+        self._news: asyncio.Event
+        self._keeping_up: asyncio.Task[None]
         self._opening = asyncio.Lock()
         self._room = Room(path, settings.min_free)
 
@@ -65,6 +65,8 @@ class SqliteStore:
             self._seen = await writer.start()
             self._reader = Reader(self.path, self._settings.busy)
             self._writer = writer
+            self._news = asyncio.Event()
+            self._keeping_up = asyncio.create_task(self._keep_up())
 
     async def close(self) -> None:
         """See `Store.close`."""
@@ -73,8 +75,8 @@ class SqliteStore:
                 return
             writer, self._writer = self._writer, None
             self._hub.close()
-            if self._catching is not None:
-                self._catching.cancel()
+            self._keeping_up.cancel()
+            await asyncio.gather(self._keeping_up, return_exceptions=True)
             await self._reader.close()
             await writer.stop()
 
@@ -201,24 +203,23 @@ class SqliteStore:
             return
         if records:
             self._own.append((records[0].position, records[-1].position))
-        self._again = True
-        if self._catching is None or self._catching.done():
-            self._catching = asyncio.get_running_loop().create_task(self._catch_up())
+        self._news.set()
 
-    async def _catch_up(self) -> None:
-        """Read what others committed, and hand it on."""
-        try:
-            while self._again:
-                self._again = False
+    async def _keep_up(self) -> None:
+        """Read what others committed, and hand it on, whenever there may be something."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
                 while records := await self._reader.read_all(self._seen, CHUNK):
                     fresh = [record for record in records if record.position > self._seen]
                     self._seen = max(self._seen, records[-1].position)
                     self._hub.feed(fresh)
                     others = [record for record in fresh if not self._is_own(record.position)]
                     self._hub.call(await self._changed(others))
-        except JournalError:
-            # Whoever follows reads for himself, and is told what is wrong.
-            self._hub.lapse()
+            except JournalError:
+                # Whoever follows reads for himself, and is told what is wrong.
+                self._hub.lapse()
 
     async def _changed(self, records: Sequence[Record]) -> dict[str, bool]:
         """The streams that others wrote to, and the parents that this woke."""

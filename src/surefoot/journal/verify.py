@@ -187,13 +187,13 @@ def _compare(path: str, tables: Sequence[Projection]) -> list[Problem]:
             connection.execute("VACUUM INTO ?", (copy,))
         with closing(database.connect(copy, write=True)) as connection:
             for table in tables:
-                have = _dump(connection, table.name)
+                have = _dump(connection, sql, table.name)
                 projections.rebuild(connection, sql, table)
-                if have != _dump(connection, table.name):
+                if have != _dump(connection, sql, table.name):
                     problems.append(Problem("", 0, f"the table {table.name} is not what the events make of it"))
     return problems
 
 
-def _dump(connection: sqlite3.Connection, table: str) -> list[str]:
+def _dump(connection: sqlite3.Connection, sql: database.Statements, table: str) -> list[str]:
     quoted = table.replace('"', '""')
-    return sorted(map(repr, connection.execute(f'SELECT * FROM "{quoted}"').fetchall()))  # noqa: S608  quoted
+    return sorted(map(repr, connection.execute(sql["dump"].replace("TABLE", f'"{quoted}"')).fetchall()))

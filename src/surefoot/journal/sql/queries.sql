@@ -206,3 +206,6 @@ INSERT INTO run (
     key, id, agent, status, request, session, user, tenant, parent, tags, epoch, owner, lease_until, wake_at, claimed,
     created_at, ended, ended_at
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: dump
+SELECT * FROM TABLE;
