@@ -1,6 +1,7 @@
 # Everything a contributor runs. `make test` in a fresh clone needs Python 3.11 or later, git and make.
 #
 #   make test [PYTHON=python3.12] [VENV=.venv] [ARGS="-k journal"]    install what is needed, run the tests
+#   make chat [MODEL=provider:name]    talk to an agent; without a key, to one on the embedded model
 #   make check        the whole gate: format, lint, types, layers, tests, coverage
 #   make test-base    the tests with no extra installed
 #   make proof        the long proofs, with printed seeds
@@ -13,6 +14,7 @@ PYTHON ?=
 VENV   ?= .venv
 JOBS   ?= 2
 ARGS   ?=
+MODEL  ?=
 
 RUN     = $(VENV)/bin/python -m
 AIMOCK  = @copilotkit/aimock@1.43.0
@@ -20,10 +22,14 @@ SYSTEM  = chromium chromium-driver prometheus
 EXACT   = src/surefoot/core/*,src/surefoot/engine/*,src/surefoot/journal/*,src/surefoot/approvals/*,src/surefoot/recovery/*
 
 .DELETE_ON_ERROR:
-.PHONY: test check gate lint types layers cover test-base proof bench system format clean venv aimock
+.PHONY: test chat check gate lint types layers cover test-base proof bench system format clean venv aimock
 
 test: venv aimock
 	$(RUN) pytest -n $(JOBS) $(ARGS)
+
+# Only what the conversation needs is installed, in an environment of its own.
+chat:
+	@.ci/chat "$(MODEL)" "$(PYTHON)" $(ARGS)
 
 check: gate
 	@rm -f .coverage .coverage.*
