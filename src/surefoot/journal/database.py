@@ -53,7 +53,7 @@ class Statements(dict[str, str]):
 def statements(file: str) -> dict[str, str]:
     """The statements of a file by name; each follows a line ``-- name: …``."""
     text = (_SQL / file).read_text(encoding="utf-8")
-    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
+    parts = re.split(r"^-- name: (\w+)$", re.sub(r"^-- (?!name:).*\n", "", text, flags=re.MULTILINE), flags=re.MULTILINE)[1:]
     return dict(zip(parts[::2], [part.strip().removesuffix(";") for part in parts[1::2]], strict=True))
 
 

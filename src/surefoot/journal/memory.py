@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
+from typing import cast
 
 from surefoot.core import events as ev
 from surefoot.core.errors import Fenced, HeadMoved, JournalError, RunNotFound
@@ -24,6 +25,7 @@ from surefoot.journal.follow import Hub, Listener
 
 __all__ = ["MemoryStore"]
 
+_Place = tuple[str, str, str]
 _position = attrgetter("position")
 _session = attrgetter("tenant", "user", "session")
 
@@ -128,9 +130,11 @@ class MemoryStore:
     async def find(self, query: Query) -> list[RunRow]:
         """See `Runs.find`."""
         text = query.text.casefold()
+        place = query.tenant, query.user, query.session
+        among = self._runs.values() if None in place else self._sessions.get(cast("_Place", place), [])
         found = [
             kept.listed()
-            for kept in self._runs.values()
+            for kept in among
             if rules.matches(query, kept.row)
             and (not text or any(text in rules.said(record.event).casefold() for record in kept.records))
         ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -67,11 +67,14 @@ class Reader:
 
     async def find(self, query: Query) -> list[RunRow]:
         """See `Runs.find`."""
+        conditions = " AND ".join([self._sql[f"find_{name}"] for name in _conditions(query)])
+        statement = self._sql["find"].replace("{conditions}", conditions)
         wanted = asdict(query)
         wanted["status"] = json.dumps(query.status)
         wanted["tags"] = json.dumps(query.tags)
         wanted["text"] = query.text.casefold()
-        return _rows(await self._do(lambda: self._value("find", wanted)) or "[]")
+        found = await self._do(lambda: self._connection.execute(statement, wanted).fetchone()[0])
+        return _rows(found)
 
     async def due(self, agents: Sequence[str], now: int, limit: int) -> tuple[list[str], int]:
         """See `Leases.due`."""
@@ -177,6 +180,22 @@ def says(tag: str, version: int, body: bytes | str, text: str) -> bool:
         return text in rules.said(codec.decode(tag, body, version)).casefold()
     except JournalCorrupt:
         return False
+
+
+def _conditions(query: Query) -> Iterator[str]:
+    """The names of the conditions that a query sets."""
+    yield "all"
+    for name in ("agent", "before", "after", "tags", "text", "status"):
+        if getattr(query, name):
+            yield name
+    for name in ("user", "tenant", "key"):
+        if getattr(query, name) is not None:
+            yield name
+    for name in ("session", "parent"):
+        if getattr(query, name) is not None:
+            yield name if getattr(query, name) else f"no_{name}"
+    if query.status and rules.OPEN.issuperset(query.status):
+        yield "open"
 
 
 def _event(

@@ -18,6 +18,7 @@ from surefoot.journal.owner import is_gone
 __all__ = [
     "APP",
     "DIGEST_DIGITS",
+    "OPEN",
     "admit",
     "claimable",
     "compare",
@@ -38,6 +39,9 @@ APP = "app"
 
 #: The shortest prefix of a digest by which a blob may be named.
 DIGEST_DIGITS = 16
+
+#: The statuses of runs that have not ended.
+OPEN = frozenset({"ready", "running", "waiting"})
 
 _OUTSIDE = frozenset(
     {

@@ -46,7 +46,8 @@ UPDATE run SET
 FROM json_each(?) j WHERE run.key = json_extract(j.value, '$[0]');
 
 -- name: renew
-UPDATE run SET lease_until = ? WHERE status = 'running' AND owner = ?;
+UPDATE run SET lease_until = ?
+WHERE status IN ('ready', 'running', 'waiting') AND status = 'running' AND owner = ?;
 
 -- name: release
 UPDATE run SET owner = '', lease_until = 0 WHERE id = ? AND epoch = ? AND owner <> '';
@@ -89,25 +90,63 @@ SELECT json_group_array(json_object(
     'head', (SELECT max(seq) FROM event WHERE run = key)
 )) FROM (
     SELECT * FROM run r
-    WHERE (:agent = '' OR agent = :agent)
-    AND (:session IS NULL OR session = :session)
-    AND (:user IS NULL OR user = :user)
-    AND (:tenant IS NULL OR tenant = :tenant)
-    AND (:parent IS NULL OR parent = :parent)
-    AND (:key IS NULL OR request = :key)
-    AND (:status = '[]' OR status IN (SELECT value FROM json_each(:status)))
-    AND (:before = '' OR id < :before)
-    AND (:after = '' OR id > :after)
-    AND NOT EXISTS (
-        SELECT 1 FROM json_each(:tags) t WHERE t.value NOT IN (SELECT value FROM json_each(r.tags))
-    )
-    AND (:text = '' OR EXISTS (
-        SELECT 1 FROM event e
-        WHERE e.run = r.key AND e.tag IN ('run.started', 'message.received', 'run.finished')
-        AND says(e.tag, e.version, coalesce((SELECT data FROM blob WHERE e.body LIKE '{"$blob":%' AND digest = substr(e.body, 11, 64)), e.body), :text)
-    ))
+    WHERE {conditions}
     ORDER BY id DESC LIMIT :limit
 );
+
+-- The conditions of a search; those it has take the place of {conditions}. A partial index is used only where its own
+-- condition is repeated.
+
+-- name: find_all
+TRUE
+
+-- name: find_agent
+agent = :agent
+
+-- name: find_session
+session = :session AND session <> ''
+
+-- name: find_no_session
+session = ''
+
+-- name: find_user
+user = :user
+
+-- name: find_tenant
+tenant = :tenant
+
+-- name: find_parent
+parent = :parent AND parent <> ''
+
+-- name: find_no_parent
+parent = ''
+
+-- name: find_key
+request = :key
+
+-- name: find_status
+status IN (SELECT value FROM json_each(:status))
+
+-- name: find_open
+status IN ('ready', 'running', 'waiting')
+
+-- name: find_before
+id < :before
+
+-- name: find_after
+id > :after
+
+-- name: find_tags
+NOT EXISTS (SELECT 1 FROM json_each(:tags) t WHERE t.value NOT IN (SELECT value FROM json_each(r.tags)))
+
+-- name: find_text
+EXISTS (
+    SELECT 1 FROM event e
+    WHERE e.run = r.key AND e.tag IN ('run.started', 'message.received', 'run.finished')
+    AND says(e.tag, e.version, coalesce(
+        (SELECT data FROM blob WHERE e.body LIKE '{"$blob":%' AND digest = substr(e.body, 11, 64)), e.body
+    ), :text)
+)
 
 -- name: due
 SELECT json_group_array(id) FROM (
@@ -128,12 +167,14 @@ SELECT json_group_array(id) FROM (
 
 -- name: next_due
 SELECT coalesce(min(CASE status WHEN 'waiting' THEN wake_at ELSE lease_until END), 0) FROM run
-WHERE status IN ('waiting', 'running') AND agent IN (SELECT value FROM json_each(:agents))
+WHERE status IN ('ready', 'running', 'waiting') AND status IN ('waiting', 'running') AND agent IN (SELECT value FROM json_each(:agents))
 AND CASE status WHEN 'waiting' THEN wake_at ELSE lease_until END > :now;
 
 -- name: owners
 SELECT json_group_array(owner) FROM (
-    SELECT DISTINCT owner FROM run WHERE status = 'running' AND agent IN (SELECT value FROM json_each(?)) AND lease_until > ?
+    SELECT DISTINCT owner FROM run
+    WHERE status IN ('ready', 'running', 'waiting') AND status = 'running'
+    AND agent IN (SELECT value FROM json_each(?)) AND lease_until > ?
 );
 
 -- name: parents
