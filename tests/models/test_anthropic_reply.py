@@ -246,6 +246,15 @@ STREAMS: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.parametrize("event", ["error", "other"])
+async def test_an_error_inside_a_stream_names_its_request(wire: Wire, event: str) -> None:
+    inside = f'event: {event}\ndata: {{"type":"error","error":{{"type":"api_error","message":"x"}}}}\n\n'
+    wire.answers.append(events(inside, done=False, headers={"request-id": "req_9"}))
+    with pytest.raises(ModelError) as caught:
+        await ask(claude(wire, stream=True), "hi")
+    assert (caught.value.kind, caught.value.request_id) == ("server", "req_9")
+
+
 @pytest.mark.parametrize("name", [*BROKEN, *STREAMS])
 async def test_a_broken_answer_has_its_kind(wire: Wire, name: str) -> None:
     answer, kind = (BROKEN | STREAMS)[name]

@@ -109,6 +109,12 @@ async def test_a_page_instead_of_an_answer(wire: Wire) -> None:
         assert "Sign in" in str(caught)
 
 
+async def test_what_says_that_it_is_json_and_is_not_keeps_its_status(wire: Wire) -> None:
+    for body in (b"", b"<html><title>Bad Gateway</title>", b"[" * 100_000):
+        caught = await failure(wire, Answer((body,) if body else (), 502))
+        assert (caught.kind, caught.status) == ("server", 502)
+
+
 async def test_nobody_listens() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -291,6 +291,13 @@ STREAMS: dict[str, tuple[Any, str]] = {
 }
 
 
+async def test_an_error_inside_a_stream_names_its_request(wire: Wire) -> None:
+    wire.answers.append(streamed({"error": {"code": 500, "message": "x"}}, headers={"x-request-id": "r9"}))
+    with pytest.raises(ModelError) as caught:
+        await ask(gemini(wire, stream=True), "hi")
+    assert (caught.value.status, caught.value.request_id) == (500, "r9")
+
+
 @pytest.mark.parametrize("name", [*BROKEN, *STREAMS])
 async def test_a_broken_answer_has_its_kind(wire: Wire, name: str) -> None:
     answer, kind = (BROKEN | STREAMS)[name]

@@ -79,6 +79,7 @@ THINKING: list[tuple[str, str, dict[str, Any]]] = [
     (OLD, "medium", {"thinkingBudget": 8_192, "includeThoughts": True}),
     (OLD, "off", {"thinkingBudget": 0, "includeThoughts": False}),
     ("gemini-2.5-pro", "off", {"thinkingBudget": 128, "includeThoughts": False}),
+    ("gemma-4-31b-it", "low", {"thinkingBudget": 1_024, "includeThoughts": True}),
 ]
 
 

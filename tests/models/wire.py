@@ -40,12 +40,12 @@ def whole(body: Any, status: int = 200, **headers: str) -> Answer:
     return Answer((json.dumps(body).encode(),), status, named)
 
 
-def events(*items: Any, done: bool = True, cut: bool = False, hold: bool = False) -> Answer:
+def events(*items: Any, done: bool = True, **given: Any) -> Answer:
     """Server-sent events, one piece each; text items are sent as they are."""
     lines = [item if isinstance(item, str) else f"data: {json.dumps(item)}\n\n" for item in items]
-    if done and not hold:
+    if done and not given.get("hold"):
         lines.append("data: [DONE]\n\n")
-    return Answer(tuple(line.encode() for line in lines), kind="text/event-stream", cut=cut, hold=hold)
+    return Answer(tuple(line.encode() for line in lines), kind="text/event-stream", **given)
 
 
 class Wire:

@@ -68,6 +68,11 @@ class Failing:
         """The request's id, as a response's headers say it; else nothing."""
         return next((sound(headers[name]) for name in self._request_ids if headers.get(name)), "")
 
+    def named(self, error: ModelError, headers: Mapping[str, str]) -> ModelError:
+        """An error from inside an answer, with the request's id."""
+        error.request_id = error.request_id or self.request_id(headers)
+        return error
+
     def refusal(self, kind: str, message: str, status: int, headers: Mapping[str, str], wait: float | None = None) -> ModelError:
         """The error of an answer that is one; ``status`` is 0 inside a stream, ``wait`` what the body says."""
         where = f" (HTTP {status})" if status else ""

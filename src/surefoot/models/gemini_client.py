@@ -81,6 +81,8 @@ class Clients:
                 for event in lines.events(await _piece(response)):
                     feed(_decoded(event, response.headers))
             return None, response.headers
+        except ModelError as error:
+            raise errors.FAILING.named(error, response.headers) from error.__cause__
         finally:
             response.close()
 
@@ -102,6 +104,17 @@ class Clients:
         return opened
 
 
+class _Response(aiohttp.ClientResponse):
+    """A response whose error is read even where it says that it is JSON, and is not: its status would be lost."""
+
+    async def json(self, **options: Any) -> Any:
+        """The body, parsed; what cannot be parsed is an error's message."""
+        try:
+            return await super().json(**options)
+        except (ValueError, RecursionError):
+            return {"message": await self.text(errors="replace")}
+
+
 class _Client:
     """The package's client, and the connections it uses."""
 
@@ -112,7 +125,8 @@ class _Client:
     @classmethod
     async def opened(cls, target: Target) -> _Client:
         """Make one. The connections are ours: those that the package makes for itself warn, and are not closed in time."""
-        session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=True)
+        pool = aiohttp.TCPConnector(limit=0)
+        session = aiohttp.ClientSession(connector=pool, trust_env=True, response_class=_Response)
         try:
             return cls(await asyncio.to_thread(_made, target, session), session)
         except BaseException:

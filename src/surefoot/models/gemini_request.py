@@ -105,9 +105,13 @@ def instruct(sent: dict[str, Any], text: str) -> None:
     sent.setdefault("systemInstruction", {"parts": []})["parts"].append({"text": text})
 
 
+def _signed(model: str) -> bool:
+    return "gemini" in model and version(model, "gemini") >= _SIGNED  # not Gemma, nor what others publish on Vertex AI
+
+
 def _thinking(model: str, effort: str) -> dict[str, Any]:
     shown = effort not in ("none", "off", "disabled")
-    if version(model, "gemini") >= _SIGNED:
+    if _signed(model):
         amount: dict[str, Any] = {"thinkingLevel": _LEVELS.get(effort, effort.upper())}
     else:
         least = 128 if "pro" in model else 0  # which cannot be kept from thinking
@@ -117,7 +121,7 @@ def _thinking(model: str, effort: str) -> dict[str, Any]:
 
 async def _contents(model: str, request: ModelRequest, names: WireNames) -> list[_Piece]:
     contents: list[_Piece] = []
-    signed = version(model, "gemini") >= _SIGNED
+    signed = _signed(model)
     for turn in turns(request.messages):
         if turn.role == "tool":
             written = await _results(turn, request, names, within=signed)

@@ -83,6 +83,8 @@ class Posting:
                 async for event in events:
                     feed(event)
                 return None, response.headers
+            except ModelError as error:
+                raise self._failing.named(error, response.headers) from error.__cause__
             finally:
                 await response.aclose()
         except self._faults as fault:
