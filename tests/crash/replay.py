@@ -81,8 +81,9 @@ def check_once(records: Sequence[Record]) -> None:
                 over[call] += 1
             case ev.ApprovalRequested(call=call, request=request):
                 asked[request] = call
-            case ev.ApprovalDecided(request=request, decision=decision) if decision not in ("approve", "retry"):
-                over[asked[request]] += 1
+            case ev.ApprovalDecided(request=request, decision=decision) if request in asked:
+                # Only the first counts: whoever decides where the run stands may come too late, and is told so.
+                over[asked.pop(request)] += decision not in ("approve", "retry")
             case ev.ToolIndeterminate(call=call, request=request):
                 asked[request] = call
                 open_calls.discard(call)
