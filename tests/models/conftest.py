@@ -41,10 +41,12 @@ def aimock() -> Iterator[str]:
         # What it goes on to say must be read, or it would stop once the pipe is full.
         drain = threading.Thread(target=process.stdout.read, daemon=True)
         drain.start()
-        yield f"{found[0]}/v1"
-        process.kill()
-        process.wait(5)
-        drain.join(5)
+        try:
+            yield f"{found[0]}/v1"
+        finally:  # however the session ends: whoever leaves this block waits for the process
+            process.kill()
+            process.wait(5)
+            drain.join(5)
 
 
 @pytest.fixture
