@@ -3,20 +3,64 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from surefoot.cli.screen import Screen
-from surefoot.cli.writing import short
+from surefoot.cli.writing import block, short
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = ["ChatScreen"]
 
+_PIECES = re.compile(r"\n|[^\S\n]+|\S+")
 _ERASE = "\r\x1b[2K"
 _NARROWEST = 20
 _PIPE = 160
+_WIDE = 1_000_000
+
+
+class _Wrap:
+    """Breaks lines between words, in text that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._column = 0
+        self._space = self._word = ""
+
+    def fit(self, text: str, width: int) -> str:
+        """What can be written now of what has come, in lines of at most ``width`` columns where words allow it."""
+        out: list[str] = []
+        for piece in _PIECES.findall(text):
+            if piece.isspace():
+                out.append(self._flush(width))
+                if piece == "\n":
+                    out.append("\n")
+                    self._column, self._space = 0, ""
+                else:
+                    self._space += piece
+            else:
+                self._word += piece
+        return "".join(out)
+
+    def rest(self) -> str:
+        """What is held back, at the end."""
+        held, self._space, self._word, self._column = self._space + self._word, "", "", 0
+        return held
+
+    def _flush(self, width: int) -> str:
+        if not self._word:
+            return ""
+        space, word, self._space, self._word = self._space, self._word, "", ""
+        size = cell_len(word)
+        if self._column and self._column + len(space) + size > width:
+            self._column = size
+            return f"\n{word}"
+        self._column += len(space) + size
+        return space + word
 
 
 class ChatScreen(Screen):
@@ -30,6 +74,7 @@ class ChatScreen(Screen):
         self._lasting = not (self.attended and os.environ.get("TERM", "dumb") != "dumb")
         self._dim, self._plain = ("", "") if os.environ.get("NO_COLOR") else ("\x1b[2m", "\x1b[0m")
         self._status = False
+        self._wrap = _Wrap()
 
     @property
     def room(self) -> int:
@@ -50,13 +95,14 @@ class ChatScreen(Screen):
 
     def end(self) -> None:
         """End the line of what was streamed, and take the status away."""
+        super().stream(self._wrap.rest())
         super().end()
         self._clear()
 
     def stream(self, text: str) -> None:
-        """Write a piece of an answer to standard output, now."""
+        """Write a piece of an answer to standard output as it comes, each word once it is whole and where it fits."""
         self._clear()
-        super().stream(text)
+        super().stream(self._wrap.fit(block(text), self.room if self.terminal else _WIDE))
 
     def show(self, what: RenderableType) -> None:
         """Write a rich table or tree to standard output."""

@@ -200,8 +200,7 @@ class Talk:
     async def _cancel(self) -> None:
         screen = self.screen
         name = self._watch.run or await self._begun()
-        if screen.attended:
-            screen.ask("\n")  # the terminal has written ^C where the cursor was
+        screen.end()
         if not name:
             screen.note("interrupted before anything was done", "yellow")
             return

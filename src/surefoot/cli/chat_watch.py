@@ -14,8 +14,8 @@ from surefoot.core.model import Delta
 
 __all__ = ["Watch"]
 
-_TOLD = (ev.RunWarned, ev.OutputRejected, ev.ToolProgressed, ev.HandedOff, ev.ContextCompacted, ev.MemoryRecalled, ev.ModelFailed)
-_LOUD = (ev.RunWarned, ev.OutputRejected, ev.ModelFailed)
+_TOLD = (ev.RunWarned, ev.OutputRejected, ev.ToolProgressed, ev.HandedOff, ev.ContextCompacted, ev.MemoryRecalled)
+_LOUD = (ev.RunWarned, ev.OutputRejected)
 
 
 class Watch:
@@ -63,22 +63,30 @@ class Watch:
                 self._wait(f"{line(event.model)} …")
             case ev.ModelReplied():
                 self._replied(event)
+            case ev.ModelFailed():  # the last failure is the run's end, which says so
+                self._streamed = ""
+                self._screen.end()
+                self._wait(sentence(event, self._tools))
+            case _ if isinstance(event, _TOLD):
+                self._screen.note(short(sentence(event, self._tools), 400), "yellow" if isinstance(event, _LOUD) else "dim")
+            case _:
+                self._of_a_call(event)
+
+    def _of_a_call(self, event: ev.Event | ev.AppEvent) -> None:
+        match event:
+            case ev.ToolStarted():
+                self._started(event)
             case ev.ApprovalRequested():
                 self._asked[event.request] = event.call
             case ev.ApprovalDecided() if event.decision in ("deny", "done", "give_up"):
                 self._ended(self._asked.get(event.request, ""), event)
-            case ev.ToolStarted():
-                self._started(event)
             case ev.ToolFailed() if event.retry_at:
-                self._wait(short(sentence(event, self._tools), 400))
+                self._wait(sentence(event, self._tools))
             case ev.ToolReturned() | ev.ToolFailed() | ev.ToolDenied():
                 self._ended(event.call, event)
             case ev.ToolIndeterminate():
                 self._asked[event.request] = event.call
                 self._ended(event.call, event)
-            case _ if isinstance(event, _TOLD):
-                self._streamed = ""
-                self._screen.note(short(sentence(event, self._tools), 400), "yellow" if isinstance(event, _LOUD) else "dim")
             case _:
                 pass
 
