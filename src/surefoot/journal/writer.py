@@ -29,6 +29,8 @@ T = TypeVar("T")
 _MOST = 1000
 #: Seconds: appends by different tasks that are closer than this are worth grouping.
 _CROWD = 0.0002
+#: Seconds for which a task may go on appending before others get a turn.
+_TURN = 0.0005
 
 #: What is called on the event loop after each batch: its records in order, and what changed; with neither, when other
 #: processes committed something.
@@ -48,6 +50,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="surefoot-journal", daemon=True)
         self._pending = 0
         self._last: tuple[float, int] = (0.0, 0)
+        self._yielded = 0.0
         self._watching = False
         self._closing = False
         self._next_poll = 0.0
@@ -79,8 +82,10 @@ class Writer:
             batch = self._committer.quick(job)
             if batch is not None:
                 self._told(batch.records, batch.outside)
-                # Others may be waiting for their turn, and a caller that never waits would not let them.
-                await asyncio.sleep(0)
+                if now - self._yielded > _TURN:
+                    # Others may be waiting for their turn, and a caller that never waits would not let them.
+                    self._yielded = now
+                    await asyncio.sleep(0)
                 return job.result
         return await self.submit(job)
 
