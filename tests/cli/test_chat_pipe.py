@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from surefoot.models.lookup import KEYS
 from tests.cli.terminal import PATIENCE, environment, piped
-from tests.cli.test_chat import around, ledger
+from tests.cli.test_chat import ROOT, around, ledger
 
 
 def chat(folder: Path, said: str, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -175,6 +177,12 @@ def test_a_store_can_be_named(tmp_path: Path) -> None:
     assert chat(tmp_path, "hello\n", "--store", "sqlite:own.db").stdout == "You said: hello\n"
     assert (tmp_path / "own.db").exists()
     assert not (tmp_path / "home" / "chat" / "chat.db").exists()
+
+
+def test_make_chat_goes_by_the_same_keys_in_the_same_order() -> None:
+    script = (ROOT / ".ci" / "chat").read_text(encoding="utf-8")
+    assert re.findall(r"\$\{(\w+_API_KEY):-\}", script) == [key for key, _ in KEYS]
+    assert re.findall(r"^ +extra=(\w+)$", script, re.MULTILINE) == [*dict.fromkeys([owner for _, owner in KEYS]), "local"]
 
 
 # ── the real thing ──────────────────────────────────────────────────────────────────────────────────────────────────
