@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
+from surefoot.cli.chat_screen import Wrap
 from surefoot.cli.questions import account
 from tests.cli.shop import NASTY
 from tests.cli.terminal import Terminal, piped
@@ -360,6 +364,19 @@ def test_a_calls_line_fits_the_terminal(tmp_path: Path, columns: int) -> None:
     told = [line for line in terminal.text.replace("\r", "\n").splitlines() if "long() →" in line]
     assert told
     assert len(told[0]) < columns
+
+
+@given(text=st.text("ab é日 ", max_size=200), cuts=st.lists(st.integers(1, 9), max_size=40))
+def test_nothing_is_lost_between_pieces(text: str, cuts: list[int]) -> None:
+    """Words that stream in any pieces are the same words, in lines no wider than they must be."""
+    wrap = Wrap()
+    pieces, rest = [], text
+    for cut in cuts:
+        pieces.append(rest[:cut])
+        rest = rest[cut:]
+    shown = "".join([wrap.fit(piece, 20) for piece in [*pieces, rest]]) + wrap.rest(20)
+    assert shown.split() == text.split()
+    assert all(cell_len(line) <= 20 or len(line.split()) == 1 for line in shown.splitlines())
 
 
 def test_nothing_hostile_reaches_the_terminal(tmp_path: Path) -> None:

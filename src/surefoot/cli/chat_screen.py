@@ -15,7 +15,7 @@ from surefoot.cli.writing import block, short
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["ChatScreen"]
+__all__ = ["ChatScreen", "Wrap"]
 
 _PIECES = re.compile(r"\n|[^\S\n]+|\S+")
 _ERASE = "\r\x1b[2K"
@@ -24,7 +24,7 @@ _PIPE = 160
 _WIDE = 1_000_000
 
 
-class _Wrap:
+class Wrap:
     """Breaks lines between words, in text that comes in pieces."""
 
     def __init__(self) -> None:
@@ -46,9 +46,10 @@ class _Wrap:
                 self._word += piece
         return "".join(out)
 
-    def rest(self) -> str:
+    def rest(self, width: int) -> str:
         """What is held back, at the end."""
-        held, self._space, self._word, self._column = self._space + self._word, "", "", 0
+        held = self._flush(width)
+        self._column, self._space = 0, ""
         return held
 
     def _flush(self, width: int) -> str:
@@ -74,7 +75,7 @@ class ChatScreen(Screen):
         self._lasting = not (self.attended and os.environ.get("TERM", "dumb") != "dumb")
         self._dim, self._plain = ("", "") if os.environ.get("NO_COLOR") else ("\x1b[2m", "\x1b[0m")
         self._status = False
-        self._wrap = _Wrap()
+        self._wrap = Wrap()
 
     @property
     def room(self) -> int:
@@ -83,6 +84,10 @@ class ChatScreen(Screen):
             return max(_NARROWEST, os.get_terminal_size(sys.stderr.fileno()).columns - 1)
         except OSError:
             return _PIPE
+
+    @property
+    def _columns(self) -> int:
+        return self.room if self.terminal else _WIDE
 
     def status(self, text: str) -> None:
         """Say what is being waited for, until something else is written; nothing where no line can be taken back."""
@@ -95,14 +100,14 @@ class ChatScreen(Screen):
 
     def end(self) -> None:
         """End the line of what was streamed, and take the status away."""
-        super().stream(self._wrap.rest())
+        super().stream(self._wrap.rest(self._columns))
         super().end()
         self._clear()
 
     def stream(self, text: str) -> None:
         """Write a piece of an answer to standard output as it comes, each word once it is whole and where it fits."""
         self._clear()
-        super().stream(self._wrap.fit(block(text), self.room if self.terminal else _WIDE))
+        super().stream(self._wrap.fit(block(text), self._columns))
 
     def show(self, what: RenderableType) -> None:
         """Write a rich table or tree to standard output."""
