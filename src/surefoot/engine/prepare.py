@@ -15,6 +15,7 @@ from surefoot.core.ports import Query, Store
 from surefoot.core.session import conversation
 from surefoot.core.state import State, fold
 from surefoot.core.values import Failure
+from surefoot.engine.bodies import Interrupted, TimeUp
 from surefoot.engine.context import estimate
 from surefoot.engine.link import context_of
 from surefoot.engine.outcomes import text_of_error
@@ -45,15 +46,20 @@ async def prepare(work: Work, stack: AsyncExitStack, store: Store) -> bool:
     """Enter what the agent's tools need, read the session, render the instructions; False when that ended the run."""
     plan = work.plan
     try:
-        for toolset in plan.toolsets:
-            await toolset.open()
-            stack.push_async_callback(toolset.close)
-        if plan.deps is not None:
-            work.deps = await _enter(stack, plan.deps())
-        work.instructions = _rendered(plan, work)
+        with work.bodies.limit(work.time_left()):
+            for toolset in plan.toolsets:
+                await toolset.open()
+                stack.push_async_callback(toolset.close)
+            if plan.deps is not None:
+                work.deps = await _enter(stack, plan.deps())
+            work.instructions = _rendered(plan, work)
+    except Interrupted:
+        await work.ledger.refresh()
+        return True
     except (Exception, SystemExit) as error:  # noqa: BLE001  the user's own code
         hint = "mend the agent's deps, toolsets or instructions, then `surefoot resume`"
-        failure = Failure("setup_failed", text_of_error(error), hint)
+        late = "the agent's deps, toolsets and instructions took all the time the run had"
+        failure = Failure("setup_failed", late if isinstance(error, TimeUp) else text_of_error(error), hint)
         await work.ledger.outcome(ev.RunFailed(failure, work.state.text, work.state.spent), barrier=True)
         return False
     if work.state.started is not None and work.state.started.session:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from surefoot.core import events as ev
@@ -66,6 +66,7 @@ class Worker:
         self._agent_slots: dict[str, asyncio.Semaphore] = {}
         self._rooms: dict[str, asyncio.Semaphore] = {}
         self._left: set[str] = set()
+        self._unreleased: dict[str, int] = {}
         self._waiters: dict[str, set[asyncio.Event]] = {}
         self._stirred = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
@@ -102,8 +103,7 @@ class Worker:
         """
         task = self._tasks.get(run)
         if task is None or (child and run in self._queued):
-            work = self._work(run, agent) if child else self._slotted(run, agent)
-            task = asyncio.create_task(work, name=f"surefoot run {run}")
+            task = asyncio.create_task(self._work(run, agent, child=child), name=f"surefoot run {run}")
             self._tasks[run] = task
             self._all.add(task)
             task.add_done_callback(lambda done: self._finished(run, done))
@@ -136,27 +136,32 @@ class Worker:
 
     # ── one run ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _work(self, run: str, agent: str) -> State | None:
-        """Drive a run until it ends, or waits for what nobody here can answer."""
+    async def _work(self, run: str, agent: str, *, child: bool) -> State | None:
+        """Drive a run until it ends, or waits for what nobody here can answer; whoever is asked is asked outside its place."""
         plan = self._plan(agent)
         state: State | None = None
         while plan is not None and not self._closing and run not in self._left:
-            claim = await self._store.claim(run, self._settings.name, self._settings.lease, plan.digest)
-            if claim is None:
-                return state
-            state = await self._drive(claim, plan)
+            async with self._place(run, agent, child=child):
+                claim = await self._store.claim(run, self._settings.name, self._settings.lease, plan.digest)
+                if claim is None:
+                    return state
+                state = await self._drive(claim, plan)
             if state is None or state.status != "waiting" or not await self._goes_on(state):
                 return state
         return state
 
-    async def _slotted(self, run: str, agent: str) -> State | None:
-        """`_work`, once there is room for it."""
+    @asynccontextmanager
+    async def _place(self, run: str, agent: str, *, child: bool) -> AsyncIterator[None]:
+        """Room for a run among those in work; a child works in its parent's."""
+        if child:
+            yield
+            return
         self._queued.add(run)
         try:
             # The agent's own cap first: whoever waits for that must not keep other agents' runs waiting.
             async with self._agent_slot(agent), self._slots:
                 self._queued.discard(run)
-                return await self._work(run, agent)
+                yield
         finally:
             self._queued.discard(run)
 
@@ -223,7 +228,8 @@ class Worker:
         try:
             await self._store.release(claim.run, claim.epoch)
         except JournalError as error:
-            _log.warning("run %s keeps its lease until it runs out: %s", claim.run, error)
+            _log.warning("run %s is still held here; it will be let go with the next renewal: %s", claim.run, error)
+            self._unreleased[claim.run] = claim.epoch
 
     async def _unsettled(self, state: State) -> set[str]:
         """Digests of calls in the run and its session of which nobody knows whether they happened."""
@@ -268,6 +274,9 @@ class Worker:
             await self._clock.sleep(self._settings.lease / 3)
             if self._works:
                 try:
+                    for run, epoch in list(self._unreleased.items()):  # or they would be renewed with the others
+                        await self._store.release(run, epoch)
+                        del self._unreleased[run]
                     await self._store.renew(self._settings.name, self._settings.lease)
                 except JournalError as error:
                     _log.warning("leases could not be renewed: %s", error)
@@ -278,7 +287,8 @@ class Worker:
             self._stirred.clear()
             pause = self._settings.poll
             try:
-                runs, at = await self._store.due(tuple(agents))
+                # Runs of an agent that is at its cap would hide those of others.
+                runs, at = await self._store.due([agent for agent in agents if not self._agent_slot(agent).locked()])
                 for run in runs:
                     if run not in self._tasks and run not in self._left:
                         self.take(run, (await self._store.get(run)).agent)
