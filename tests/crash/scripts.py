@@ -91,54 +91,67 @@ class Script:
         return self.step(int(step)).calls[int(index)]
 
 
-def _repeatable(slow: bool) -> st.SearchStrategy[tuple[Try, ...]]:
-    """Tries of a tool that a machine may repeat: some that are tried again, then one that settles it."""
-    effect = st.booleans()
-    again = st.builds(Try, st.sampled_from(("retry", "later", *_RETRYABLE)), effect)
-    ends = ("ok", "ok", "ok", "failed", "invalid", *ERRORS, *(("hang",) if slow else ()))
-    last = st.builds(Try, st.sampled_from(ends), effect)
-    return st.builds(lambda some, end: (*some, end), st.lists(again, max_size=1 if slow else 2), last)
+_BOTH = (True, False)
+_SLOW = ("look_slowly", "send_slowly")
+_REPEATABLE = ("look", "look_slowly", "put")
 
 
-def _unrepeatable(slow: bool, human: tuple[str, ...]) -> st.SearchStrategy[tuple[Try, ...]]:
-    """Tries of a tool whose failures leave its outcome unknown, unless it says that nothing happened."""
-    unsaid = (*ERRORS, *(("hang",) if slow else ()))
-    again = st.one_of(
-        st.builds(Try, st.sampled_from(("retry", "later")), st.just(False)),
-        st.builds(Try, st.sampled_from(unsaid), st.just(False), st.just("retry")),
+def _again(tool: str) -> tuple[Try, ...]:
+    """Tries after which there is another: of a tool whose failures leave its outcome unknown, when a human wants it."""
+    if tool in _REPEATABLE:
+        return tuple(Try(how, effect) for how in ("retry", "later", *_RETRYABLE) for effect in _BOTH)
+    return tuple(Try(how, effect=False) for how in ("retry", "later", *_unsaid(tool)))
+
+
+def _last(tool: str) -> tuple[Try, ...]:
+    """Tries that settle a call, each as likely as it is worth."""
+    if tool in _REPEATABLE:
+        return tuple(Try(how, effect) for how in ("ok", "ok", "failed", "invalid", *_unsaid(tool)) for effect in _BOTH)
+    humans = ("retry", "give_up") if tool == "transfer" else ("give_up",)
+    known = [Try(), *(Try(how, effect=False) for how in ("failed", "invalid", "retry"))]
+    done = [Try(how) for how in _unsaid(tool)]
+    return (*known, *known, *done, *(Try(how, False, human) for how in _unsaid(tool) for human in humans))
+
+
+def _unsaid(tool: str) -> tuple[str, ...]:
+    """How a body may end without saying whether its effect happened."""
+    return (*ERRORS, "hang") if tool in _SLOW else tuple(ERRORS)
+
+
+_TRIES = {
+    tool: st.tuples(
+        st.lists(st.sampled_from(_again(tool)), max_size=2 if tool in ("look", "put") else 1),
+        st.sampled_from(_last(tool)),
     )
-    last = st.one_of(
-        st.builds(Try),
-        st.builds(Try, st.sampled_from(("failed", "invalid", "retry")), st.just(False)),
-        st.builds(Try, st.sampled_from(unsaid), st.just(True)),
-        st.builds(Try, st.sampled_from(unsaid), st.just(False), st.sampled_from(human)),
-    )
-    return st.builds(lambda some, end: (*some, end), st.lists(again, max_size=1), last)
-
-
+    for tool in (*_REPEATABLE, "transfer", "send", "send_slowly")
+}
+_TOOL = st.sampled_from((*_TRIES, "no_such_tool", "bad arguments"))
 _APPROVE = st.sampled_from((True, True, True, False))
-_CALL = st.one_of(
-    st.builds(Call, st.just("look"), _repeatable(slow=False)),
-    st.builds(Call, st.just("look_slowly"), _repeatable(slow=True)),
-    st.builds(Call, st.just("put"), _repeatable(slow=False)),
-    st.builds(Call, st.just("transfer"), _unrepeatable(False, ("retry", "give_up"))),
-    st.builds(Call, st.just("send"), _unrepeatable(False, ("give_up",)), _APPROVE),
-    st.builds(Call, st.just("send_slowly"), _unrepeatable(True, ("give_up",)), _APPROVE),
-    st.builds(Call, st.sampled_from(("look", "send")), bad_arguments=st.just(True)),
-    st.just(Call("no_such_tool")),
-)
-_CALLS = st.lists(_CALL, min_size=1, max_size=5).map(tuple)
+
+
+@st.composite
+def _call(draw: st.DrawFn) -> Call:
+    tool = draw(_TOOL)
+    if tool == "no_such_tool":
+        return Call(tool)
+    if tool == "bad arguments":
+        return Call(draw(st.sampled_from(("look", "send"))), bad_arguments=True)
+    some, last = draw(_TRIES[tool])
+    return Call(tool, (*some, last), approve=not tool.startswith("send") or draw(_APPROVE))
+
+
+_CALLS = st.lists(_call(), min_size=1, max_size=5)
 _KINDS = ("rate_limited", "overloaded", "timeout", "server", "connection", "later", "crash")
-_SOME = st.lists(st.sampled_from(_KINDS), max_size=2).map(tuple)
-_NONE = st.just(())
+_SOME = st.lists(st.sampled_from(_KINDS), max_size=2)
+_NONE: st.SearchStrategy[list[str]] = st.just([])
 _FAILURES = st.one_of(_NONE, _NONE, _SOME)
-_ENDS = st.sampled_from((("auth",), ("server", "invalid_request"), ("overloaded",) * 4))
+_ENDS = st.sampled_from((["auth"], ["server", "invalid_request"], ["overloaded"] * 4))
 _LAST_FAILURES = st.one_of(_NONE, _NONE, _NONE, _SOME, _ENDS)
 _WRONG = {
     True: st.lists(st.sampled_from(("", "not it", '{"total": "x"}')), max_size=3),
     False: st.lists(st.sampled_from(("", " ")), max_size=3),
 }
-_STEPS = st.lists(st.builds(Step, _FAILURES, _CALLS), max_size=4)
+_STEPS = st.lists(st.tuples(_FAILURES, _CALLS), max_size=4)
 _PLENTY = Limits(steps=50)
 _LIMITS = st.sampled_from((_PLENTY, _PLENTY, _PLENTY, Limits(steps=2), Limits(tool_calls=3), Limits(tokens=35)))
 
@@ -147,14 +160,20 @@ _LIMITS = st.sampled_from((_PLENTY, _PLENTY, _PLENTY, Limits(steps=2), Limits(to
 def scripts(draw: st.DrawFn) -> Script:
     """Stories of one to four steps with calls, and an end of some kind."""
     structured = draw(st.booleans())
-    steps = [*draw(_STEPS), *[Step(text=text) for text in draw(_WRONG[structured])]]
-    steps.append(Step(draw(_LAST_FAILURES), text='{"total": 42}' if structured else "all done"))
+    steps = [Step(tuple(failures), tuple(calls)) for failures, calls in draw(_STEPS)]
+    steps += [Step(text=text) for text in draw(_WRONG[structured])]
+    steps.append(Step(tuple(draw(_LAST_FAILURES)), text='{"total": 42}' if structured else "all done"))
     limits = draw(_LIMITS)
-    return Script(tuple(steps), structured, limits, tuple(draw(_outside(steps, limits))))
+    places = _places(steps, limits)
+    acts = draw(st.lists(st.tuples(_WHAT, st.sampled_from(places)), max_size=2, unique=True)) if places else []
+    return Script(tuple(steps), structured, limits, tuple(Interference(what, *place) for what, place in acts))
 
 
-def _outside(steps: list[Step], limits: Limits) -> st.SearchStrategy[list[Interference]]:
-    """At most two writes from outside, each when a step or a call begins or ends.
+_WHAT = st.sampled_from(("message", "message", "message", "cancel"))
+
+
+def _places(steps: list[Step], limits: Limits) -> list[tuple[str, str]]:
+    """Where somebody may write from outside: when a step or a call begins or ends.
 
     A message that comes while the model gives its last answer is heard before it or after it, as a crash would have it,
     and costs an answer, or a failure, more or less; so not where it is one too many that makes the difference.
@@ -168,7 +187,4 @@ def _outside(steps: list[Step], limits: Limits) -> st.SearchStrategy[list[Interf
         # A result is committed together with the request after it.
         tags = ("tool.started", "approval.requested", "tool.returned")[: 3 if spare or number != calling[-1] else 2]
         places += [(tag, f"{number}.{index}") for index in range(len(steps[number].calls)) for tag in tags]
-    if not places:
-        return st.just([])
-    one = st.tuples(st.sampled_from(("message", "message", "message", "cancel")), st.sampled_from(places))
-    return st.lists(one, max_size=2, unique=True).map(lambda acts: [Interference(what, *place) for what, place in acts])
+    return places

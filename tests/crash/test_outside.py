@@ -70,7 +70,7 @@ async def test_outside_writers_in_the_gaps(
     await store.open()
     world = World(script, clock, store)
     outsiders = Outsiders(script, chance)
-    run = await world.start(FaultyStore(store, Faults(before=outsiders.write, after=world.interfere)))
+    run = await world.start(FaultyStore(store, Faults(before=outsiders.write, after=world.interfere, shared=True)))
     records = await store.read(run)
     note("\n".join(f"{record.seq} e{record.epoch} {record.event}" for record in records))
     check_once(records)

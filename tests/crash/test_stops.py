@@ -127,11 +127,11 @@ async def test_a_fault_at_every_write_of_a_run_and_its_child() -> None:
                 hasten(clock, record.event)
 
         family = Family()
-        faulty = FaultyStore(store, replace(faults, after=after))
+        faulty = FaultyStore(store, replace(faults, after=after, shared=True))
         with suppress(StoreUnavailable, DiskFull, RunError):
             await family.tell(faulty, clock)
         clock.advance(SETTINGS.lease)
-        run = await family.tell(FaultyStore(store, Faults(after=after)), clock)
+        run = await family.tell(FaultyStore(store, Faults(after=after, shared=True)), clock)
         assert (run.status, run.output) == ("done", "the child says: sent")
         rows = await store.find(Query())
         assert {row.agent: row.status for row in rows} == {"parent": "done", "child": "done"}

@@ -94,7 +94,7 @@ class World:
 
     async def broken(self, faults: Faults) -> int:
         """Tell the story until a fault ends it, and let the lease run out; how many writes there were."""
-        faulty = FaultyStore(self.store, replace(faults, after=self.interfere))
+        faulty = FaultyStore(self.store, replace(faults, after=self.interfere, shared=True))
         with suppress(StoreUnavailable, DiskFull, RunError):
             await self.start(faulty)
         self.clock.advance(SETTINGS.lease)
@@ -103,7 +103,7 @@ class World:
     async def start(self, store: Store | None = None) -> str:
         """Tell the story from its beginning, or go on with it by its id; the run's id."""
         _cast().world = self
-        faulty = store or FaultyStore(self.store, Faults(after=self.interfere))
+        faulty = store or FaultyStore(self.store, Faults(after=self.interfere, shared=True))
         async with App(faulty, agents=[self.agent], settings=SETTINGS, clock=self.clock) as app:
             run = await app.start(self.agent, "go", id="story")
             await self._told(app, run.id)
@@ -113,7 +113,7 @@ class World:
         """Tell the rest of the story."""
         _cast().world = self
         await self.interfere(self.store, await self.store.read(run))
-        faulty = FaultyStore(self.store, Faults(after=self.interfere))
+        faulty = FaultyStore(self.store, Faults(after=self.interfere, shared=True))
         async with App(faulty, agents=[self.agent], settings=SETTINGS, clock=self.clock) as app:
             await self._told(app, run)
 

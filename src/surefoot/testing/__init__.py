@@ -2,6 +2,7 @@
 
 from surefoot.models.real import forbid_real_models
 from surefoot.testing.clock import ManualClock
+from surefoot.testing.faults import Faults, FaultyStore
 from surefoot.testing.models import CallEveryTool, FunctionModel, ScriptedModel
 
-__all__ = ["CallEveryTool", "FunctionModel", "ManualClock", "ScriptedModel", "forbid_real_models"]
+__all__ = ["CallEveryTool", "Faults", "FaultyStore", "FunctionModel", "ManualClock", "ScriptedModel", "forbid_real_models"]

@@ -47,6 +47,7 @@ class Faults:
         freeze_at: the write that waits, before anything is written, until `FaultyStore.thaw`; later ones wait with it.
         before: called before each append.
         after: called after each append and claim.
+        shared: others use the store inside as well, so closing this one leaves it open.
     """
 
     stop_at: int | None = None
@@ -55,6 +56,7 @@ class Faults:
     freeze_at: int | None = None
     before: Before | None = None
     after: After | None = None
+    shared: bool = False
 
 
 class FaultyStore:
@@ -152,7 +154,9 @@ class FaultyStore:
         await self.inside.open()
 
     async def close(self) -> None:
-        """Do nothing: whoever made the store inside closes it, for others may use it."""
+        """See `Store.close`; a store inside that is shared stays open."""
+        if not self._faults.shared:
+            await self.inside.close()
 
     async def read(self, stream: str, after: int = 0, limit: int | None = None) -> list[Record]:
         """See `Journal.read`."""
