@@ -174,9 +174,17 @@ def _tags(tags: Sequence[str]) -> tuple[str, ...]:
     return (tags,) if isinstance(tags, str) else tuple(tags)
 
 
-def ended_before(clock: Clock, age: timedelta | datetime) -> int:
-    """A time, or how long ago it was, as Unix microseconds. Raises ConfigurationError for a time without a zone."""
-    return deadline_of(clock, -age if isinstance(age, timedelta) else age)
+def ended_before(clock: Clock, age: object) -> int:
+    """A time, or how long ago it was, as Unix microseconds.
+
+    Raises TypeError for anything else, a number above all: read as a deadline it would lie ahead, and every run before it.
+    Raises ConfigurationError for a time without a zone.
+    """
+    if isinstance(age, datetime):
+        return deadline_of(clock, age)
+    if not isinstance(age, timedelta) or age < timedelta(0):
+        raise TypeError(f"{age!r:.100} is no age: give timedelta(days=30), or a datetime with its zone")
+    return deadline_of(clock, -age)
 
 
 def deadline_of(clock: Clock, deadline: datetime | timedelta | float | None) -> int:
