@@ -81,6 +81,10 @@ class State:
             handler(self, event, record)
         self.status = status_after(self.status, event)
 
+    def call(self, name: str) -> Call:
+        """An open call, or a stand-in where the reply that made it was redacted."""
+        return self.calls.get(name) or Call(name, "")
+
     def allow(self, call: Call) -> None:
         """Note a verdict that follows from the tool's effect alone; it is not an event, for it can always be had again."""
         call.status = "allowed"
@@ -126,7 +130,7 @@ def fold(records: Iterable[ev.Record]) -> State:
     return state
 
 
-# Each handler takes the state, its event and the record around it.
+# Handlers take the state, its event and the record around it.
 
 
 def _run_started(state: State, event: ev.RunStarted, record: ev.Record) -> None:
@@ -202,13 +206,12 @@ def _model_requested(state: State, event: ev.ModelRequested, record: ev.Record) 
     state.requesting, state.attempt, state.retry_at, state.model_error = True, event.attempt, 0, None
     state.instructions = event.instructions or state.instructions
     state.tools = event.tools or state.tools
-    state.model = event.model
-    state.answer = None
+    state.model, state.answer = event.model, None
 
 
 def _model_replied(state: State, event: ev.ModelReplied, record: ev.Record) -> None:
-    state.requesting, state.attempt, state.model_error, state.model_failures = False, 0, None, 0
-    state.barren_claims = 0
+    state.requesting, state.model_error = False, None
+    state.attempt = state.model_failures = state.barren_claims = 0
     state.step = event.step + 1
     state.messages.append(Message("assistant", event.parts))
     state.calls = {
@@ -244,7 +247,7 @@ def _calls_judged(state: State, event: ev.CallsJudged, record: ev.Record) -> Non
 
 
 def _approval_requested(state: State, event: ev.ApprovalRequested, record: ev.Record) -> None:
-    call = state.calls[event.call]
+    call = state.call(event.call)
     call.status, call.request, call.digest = "asked", event.request, event.digest
     state.requests[event.request] = Request(
         event.request,
@@ -263,7 +266,7 @@ def _approval_requested(state: State, event: ev.ApprovalRequested, record: ev.Re
 
 
 def _tool_indeterminate(state: State, event: ev.ToolIndeterminate, record: ev.Record) -> None:
-    call = state.calls[event.call]
+    call = state.call(event.call)
     call.status, call.request, call.digest = "unknown", event.request, event.digest
     state.barren_claims = 0
     state.requests[event.request] = Request(
@@ -309,12 +312,12 @@ def _approval_revoked(state: State, event: ev.ApprovalRevoked, record: ev.Record
 
 def _tool_denied(state: State, event: ev.ToolDenied, record: ev.Record) -> None:
     reason = f": {event.reason}" if event.reason else ""
-    state.calls[event.call].close(f"Denied by policy{reason}. The call did not run; do not ask for it again.", error=True)
+    state.call(event.call).close(f"Denied by policy{reason}. The call did not run; do not ask for it again.", error=True)
     _close_step(state)
 
 
 def _tool_started(state: State, event: ev.ToolStarted, record: ev.Record) -> None:
-    call = state.calls[event.call]
+    call = state.call(event.call)
     state.tool_calls += call.attempt == 0
     call.status, call.attempt, call.epoch, call.effect = "started", event.attempt, record.epoch, event.effect
     call.arguments, call.retry_at, call.waits_on = event.arguments, 0, ()
@@ -334,12 +337,12 @@ def _tool_returned(state: State, event: ev.ToolReturned, record: ev.Record) -> N
     state.barren_claims = 0
     if event.spent is not None:
         state.spend(event.spent)
-    state.calls[event.call].close(text, parts=event.parts)
+    state.call(event.call).close(text, parts=event.parts)
     _close_step(state)
 
 
 def _tool_failed(state: State, event: ev.ToolFailed, record: ev.Record) -> None:
-    call = state.calls[event.call]
+    call = state.call(event.call)
     state.barren_claims = 0
     if event.spent is not None:
         state.spend(event.spent)
@@ -364,8 +367,7 @@ def _close_step(state: State) -> None:
         state.calls = {}
 
 
-_Handler = Callable[[State, Any, ev.Record], None]
-_APPLY: dict[type, _Handler] = {
+_APPLY: dict[type, Callable[[State, Any, ev.Record], None]] = {
     ev.RunStarted: _run_started,
     ev.RunClaimed: _run_claimed,
     ev.RunSuspended: _run_suspended,
