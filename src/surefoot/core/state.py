@@ -83,7 +83,7 @@ class State:
 
     def call(self, name: str) -> Call:
         """An open call, or a stand-in where the reply that made it was redacted."""
-        return self.calls.get(name) or Call(name, "")
+        return self.calls.get(name) or Call(name, "", "{}")
 
     def allow(self, call: Call) -> None:
         """Note a verdict that follows from the tool's effect alone; it is not an event, for it can always be had again."""
