@@ -83,6 +83,9 @@ def perform(arguments: Sequence[str] | None = None) -> int:
     except Interrupted:
         _complain("interrupted")
         return Code.INTERRUPTED
+    except Exception as error:  # noqa: BLE001  its text may be a tool's: Python would print it as it is
+        _complain(f"{type(error).__name__}: {error} (SUREFOOT_DEBUG=1 shows where)")
+        return Code.FAILED
     return Code.DONE
 
 
@@ -97,4 +100,6 @@ class Log(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        sys.stderr.write(block(f"surefoot: {record.getMessage()}\n"))
+        cause = record.exc_info[1] if record.exc_info else None
+        why = f": {type(cause).__name__}: {cause}" if cause is not None else ""
+        sys.stderr.write(block(f"surefoot: {record.getMessage()}{why}\n"))
