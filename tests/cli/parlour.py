@@ -12,6 +12,7 @@ from surefoot.core.agent import Agent
 from surefoot.core.errors import ModelError
 from surefoot.core.messages import Usage
 from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
+from surefoot.core.tool import ToolContext
 from surefoot.testing import FunctionModel
 from surefoot.tools.function import tool
 from tests.cli.shop import NASTY, add, counter, crash, nasty, refund, stubborn
@@ -46,6 +47,26 @@ async def announce() -> str:
     return "never"
 
 
+@tool(effect="read")
+def report(context: ToolContext[Any]) -> str:
+    """Say how far it is."""
+    context.progress("half way there")
+    return "there"
+
+
+@tool
+async def linger() -> str:
+    """Begin something that cannot be undone, and never end."""
+    await asyncio.Event().wait()
+    return "never"
+
+
+@tool
+def send(text: str) -> str:
+    """Send a text."""
+    return f"sent {len(text.splitlines())} lines"
+
+
 @tool
 def die() -> str:
     """Take the whole program along."""
@@ -69,6 +90,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "slow": ("slow", {}),
     "die": ("die", {}),
     "announce": ("announce", {}),
+    "report": ("report", {}),
+    "linger": ("linger", {}),
     "long": ("long", {}),
     "stubborn": ("stubborn", {}),
     "nasty-tool": ("nasty", {}),
@@ -84,6 +107,10 @@ def play(request: ModelRequest) -> Any:
     match word:
         case "both":
             return ModelReply.call(*[ProposedCall("refund", f'{{"order":"{order}","cents":1}}') for order in ("1", "2")])
+        case "garbage":
+            return ModelReply.call(ProposedCall("add", "no JSON \x1b[31m"), ProposedCall("add", "[1,2]"))
+        case "letter":
+            return ("send", {"text": "a line\n" * 60})
         case "nasty":
             return NASTY
         case "fail":
@@ -97,5 +124,9 @@ def play(request: ModelRequest) -> Any:
             return f"You said: {last.text}"
 
 
-host = Agent("host", model=FunctionModel(play), tools=[add, refund, crash, nasty, flaky, slow, announce, die, long, stubborn])
+host = Agent(
+    "host",
+    model=FunctionModel(play),
+    tools=[add, refund, crash, nasty, flaky, slow, announce, report, linger, send, die, long, stubborn],
+)
 agents: list[Agent[Any, Any]] = [host, counter]

@@ -154,7 +154,8 @@ class Chatting:
         rows = await self._app.store.find(Query(session=self._talk.session, user=account()))
         if rows and self._screen.attended:
             said = count(len(rows), "message")
-            self._screen.note(f"Going on with the last conversation ({said}); /history shows it, /new begins another.")
+            which = "this" if self._named else "the last"
+            self._screen.note(f"Going on with {which} conversation ({said}); /history shows it, /new begins another.")
 
     async def _part(self) -> None:
         """Say what is still in work, which holds the program up for a moment."""

@@ -57,9 +57,6 @@ class Calls:
         number = number or len(self._calls)
         return self._calls[number - 1] if 0 < number <= len(self._calls) else None
 
-    def __len__(self) -> int:
-        return len(self._calls)
-
 
 def compact(call: Call, end: End, room: int) -> str:
     """A call that came to an end, in one line of at most ``room`` characters: number, name, arguments, result, time, tries."""

@@ -27,15 +27,10 @@ _RUNS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One conversation: its id, its runs (newest first), and when it began and last went on (Unix microseconds)."""
+    """One conversation: its id, its runs (newest first), and when it last went on (Unix microseconds)."""
 
     id: str
     runs: Sequence[RunRow]
-
-    @property
-    def began(self) -> int:
-        """When its first run was asked for."""
-        return self.runs[-1].created_at
 
     @property
     def last(self) -> int:

@@ -19,7 +19,7 @@ from surefoot.cli.needs import work_on_needs
 from surefoot.cli.questions import account, answerable, how_to_decide
 from surefoot.cli.show import answer
 from surefoot.cli.words import failure, parts_text
-from surefoot.cli.writing import block
+from surefoot.cli.writing import block, line
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.model import Delta
@@ -95,13 +95,14 @@ class Talk:
         """Go on with the runs of the conversation that have not ended, the oldest first."""
         query = Query(session=self.session, user=account(), status=("ready", "running", "waiting"))
         for row in reversed(await self.app.store.find(query)):
-            if row.agent in self.app.agents:
-                records = await self.app.events(row.id)
-                said = records[0].event
-                self.screen.note(f"going on with what was {row.status} when the last chat ended:")
-                if isinstance(said, ev.RunStarted):
-                    self.screen.note(f"> {block(parts_text(said.input))}", "bold")
-                await self.go_on(row.id)
+            if row.agent not in self.app.agents:
+                self.screen.note(f"run {row.id} is {row.status}, and its agent {line(row.agent)} is not here", "yellow")
+                continue
+            said = (await self.app.events(row.id))[0].event
+            self.screen.note(f"going on with what was {row.status} when the last chat ended:")
+            if isinstance(said, ev.RunStarted):
+                self.screen.note(f"> {block(parts_text(said.input))}", "bold")
+            await self.go_on(row.id)
 
     async def replay(self, run: str) -> None:
         """Show a run again: what was said, its calls, its texts."""
