@@ -13,20 +13,20 @@ from typing_extensions import TypeVar
 
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
-from surefoot.core.errors import ConfigurationError, RunError, RunNotFound, UnknownAgent, UnknownEvent
+from surefoot.core.errors import ConfigurationError, RunError, RunNotFound, UnknownEvent
 from surefoot.core.model import Delta
 from surefoot.core.ports import Clock, Policy, Query, RunRow, Store
 from surefoot.core.request import Request
 from surefoot.core.run import Run, run_of
 from surefoot.core.state import ENDED, State, fold
 from surefoot.core.values import Limits, Spent
-from surefoot.engine.plan import Plan
 from surefoot.engine.work import Suspended
 from surefoot.engine.worker import Settings as WorkerSettings
 from surefoot.engine.worker import Worker
 from surefoot.runs import desk
 from surefoot.runs.following import below, driven, follow, merged, soon
 from surefoot.runs.intake import Input, ListOptions, RunOptions, add, deadline_of, ended_before, inherited, query_of, storable
+from surefoot.runs.roster import Roster
 from surefoot.runs.thread import LoopThread
 from surefoot.settings import Settings
 from surefoot.wiring import assemble, check_price, plan_of
@@ -65,14 +65,13 @@ class App:
     ) -> None:
         self._parts = assemble(store, settings, clock, policy)
         self._approve = approve
-        self._agents: dict[str, Agent[Any, Any]] = {}
-        self._plans: dict[str, Plan] = {}
+        self._roster = Roster(lambda agent: plan_of(agent, self._parts))
         self._worker: Worker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = LoopThread()
         self._opening = asyncio.Lock()
         for agent in agents:
-            self._register(agent)
+            self._roster.name(agent)
 
     @property
     def store(self) -> Store:
@@ -82,7 +81,7 @@ class App:
     @property
     def agents(self) -> Mapping[str, Agent[Any, Any]]:
         """The agents by name."""
-        return self._agents
+        return self._roster.agents
 
     # ── opening and closing ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -103,8 +102,8 @@ class App:
         async with self._opening:
             if self._worker is not None and self._loop is loop:
                 return
-            for name in self._agents:
-                self._plan(name)
+            for name in self._roster.agents:
+                self._roster.plan(name)
             parts, settings = self._parts, self._parts.settings
             if self._worker is not None:  # its loop ended before it was closed
                 self._worker = None
@@ -114,11 +113,11 @@ class App:
             await parts.store.open()
             self._loop = loop
             self._worker = Worker(
-                parts.store, parts.clock, parts.live, self._plan,
+                parts.store, parts.clock, parts.live, self._roster.plan,
                 WorkerSettings(parts.owner, settings.lease, settings.poll, settings.concurrency, settings.adopt),
                 children=self._child, answer=lambda state: self._asked(tuple(state.requests.values())),
             )  # fmt: skip
-            self._worker.open(self._plans)
+            self._worker.open(self._roster.plans)
 
     async def close(self) -> None:
         """Let runs in work go on for `Settings.grace` seconds, then leave them to another worker, and close the store."""
@@ -228,7 +227,7 @@ class App:
         ``limits`` and ``deadline`` take the place of those it had. Raises RunError for a cancelled run, UnknownAgent.
         """
         row = await self._parts.store.get(await self._id(run))
-        check_price(self._plan_of(row.agent), limits)
+        check_price(self._roster.plan_of(row.agent), limits)
         until = deadline_of(self._parts.clock, deadline)
         await desk.resumed(self._parts.store, row.id, ev.RunResumed(by, limits, until))
         return await self.wait(row.id)
@@ -250,7 +249,7 @@ class App:
         for state in states:
             await self._take(state)
         try:
-            async with asyncio.timeout(5 if states[0].agent in self._agents else 0):
+            async with asyncio.timeout(5 if states[0].agent in self._roster.agents else 0):
                 return await self.wait(states[0].id)
         except TimeoutError:
             return await self.get(states[0].id)
@@ -258,8 +257,10 @@ class App:
     async def decide(self, request: Request | str, *, approve: bool, by: str = "", reason: str = "") -> Run[Any]:
         """Say yes or no to a question. Of an unknown outcome, yes means: run it again; no means: give up.
 
-        Raises RequestNotFound; AlreadyDecided when someone was faster.
+        Raises RequestNotFound; AlreadyDecided when someone was faster; TypeError when ``approve`` is not True or False.
         """
+        if not isinstance(approve, bool):  # nobody's "n" is taken for a yes
+            raise TypeError(f"approve must be True or False, not {approve!r:.100}")
         return await self._settle(request, "approve" if approve else "deny", by, reason)
 
     async def settle(
@@ -316,29 +317,9 @@ class App:
         await self.open()
         name = agent if isinstance(agent, str) else agent.name
         if not isinstance(agent, str):
-            self._register(agent)
-        check_price(self._plan_of(name), options.get("limits"))
+            self._roster.add(agent)
+        check_price(self._roster.plan_of(name), options.get("limits"))
         return await add(self._parts.store, self._parts.clock, name, prompt, options, parent)
-
-    def _register(self, agent: Agent[Any, Any]) -> None:
-        known = self._agents.get(agent.name)
-        if known is not None and known is not agent:
-            raise ConfigurationError(f"two different agents are named {agent.name!r}; give each its own name")
-        self._agents[agent.name] = agent
-
-    def _plan(self, name: str) -> Plan | None:
-        """The plan of an agent this application knows, made once."""
-        plan = self._plans.get(name)
-        if plan is None and name in self._agents:
-            plan = self._plans[name] = plan_of(self._agents[name], self._parts)
-        return plan
-
-    def _plan_of(self, name: str) -> Plan:
-        plan = self._plan(name)
-        if plan is None:
-            known = ", ".join(sorted(self._agents)) or "none"
-            raise UnknownAgent(f"this application has no agent {name!r} (it has: {known}); pass it: App(…, agents=[…])")
-        return plan
 
     async def _working(self) -> Worker:
         await self.open()
@@ -347,13 +328,15 @@ class App:
 
     async def _take(self, state: State) -> None:
         """Work on a run that may be ready, if its agent is known here."""
-        if state.agent in self._agents and state.status not in ENDED:
+        if state.agent in self._roster.agents and state.status not in ENDED:
             (await self._working()).take(state.id, state.agent)
 
     async def _id(self, run: Run[Any] | str) -> str:
         """The run's id; a caller's own id is looked up."""
         if isinstance(run, Run):
             return run.id
+        if not run:  # every run without a caller's id would match
+            raise RunNotFound(run)
         await self.open()
         try:
             return (await self._parts.store.get(run)).id
@@ -364,7 +347,7 @@ class App:
             return rows[0].id
 
     async def _seen(self, state: State) -> Run[Any]:
-        plan = self._plan(state.agent)
+        plan = self._roster.plan(state.agent)
         waiting = () if state.status in ENDED and not state.requests else await desk.questions(self._parts.store, state)
         return run_of(state, plan.output if plan else None, waiting)
 
@@ -383,8 +366,8 @@ class App:
         """Run a child for a tool; when it waits, the tool's body stops and is run again once the child has ended."""
         store, worker = self._parts.store, await self._working()
         if not isinstance(agent, str):
-            self._register(agent)
-        own = self._plan_of(agent if isinstance(agent, str) else agent.name).limits
+            self._roster.add(agent)
+        own = self._roster.plan_of(agent if isinstance(agent, str) else agent.name).limits
         row = await self._add(agent, prompt, *inherited(parent, options, own))
         cancelled = fold(await store.read(parent.parent)).cancel
         if cancelled is not None:  # before the child was there to be found

@@ -1,0 +1,60 @@
+"""The agents an application knows, by name, and the plan of each, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from surefoot.core.agent import Agent
+from surefoot.core.errors import ConfigurationError, UnknownAgent
+from surefoot.engine.plan import Plan
+
+__all__ = ["Roster"]
+
+
+class Roster:
+    """One application's agents. ``make`` makes an agent's plan, and raises what is wrong with the agent."""
+
+    def __init__(self, make: Callable[[Agent[Any, Any]], Plan]) -> None:
+        self._make = make
+        self.agents: dict[str, Agent[Any, Any]] = {}
+        self.plans: dict[str, Plan] = {}
+
+    def name(self, agent: Agent[Any, Any]) -> None:
+        """Take an agent's name; its plan is made later. Raises ConfigurationError when another agent has that name."""
+        known = self.agents.get(agent.name)
+        if known is not None and known is not agent:
+            raise ConfigurationError(
+                f"two different agents are named {agent.name!r}; give each its own name, or make a new App (in a notebook, make "
+                "the App in the cell that makes the agent, and close the one before: await app.close())"
+            )
+        self.agents[agent.name] = agent
+
+    def add(self, agent: Agent[Any, Any]) -> None:
+        """Take an agent that works; the name of one that does not stays free for the mended one.
+
+        Raises ConfigurationError when another agent has its name, and what is wrong with the agent.
+        """
+        is_new = agent.name not in self.agents
+        self.name(agent)
+        try:
+            self.plan(agent.name)
+        except BaseException:
+            if is_new:
+                del self.agents[agent.name]
+            raise
+
+    def plan(self, name: str) -> Plan | None:
+        """The plan of an agent, None when there is no agent of that name."""
+        plan = self.plans.get(name)
+        if plan is None and name in self.agents:
+            plan = self.plans[name] = self._make(self.agents[name])
+        return plan
+
+    def plan_of(self, name: str) -> Plan:
+        """The plan of an agent. Raises UnknownAgent."""
+        plan = self.plan(name)
+        if plan is None:
+            known = ", ".join(sorted(self.agents)) or "none"
+            raise UnknownAgent(f"this application has no agent {name!r} (it has: {known}); pass it: App(…, agents=[…])")
+        return plan
