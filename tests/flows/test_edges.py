@@ -8,10 +8,19 @@ from typing import Any
 import pytest
 
 from surefoot.core.agent import Agent
+from surefoot.core.errors import ConfigurationError
+from surefoot.core.messages import Message
+from surefoot.core.values import Limits
 from surefoot.testing.models import FunctionModel
+from surefoot.tools.function import tool
 from tests.flows.kit import opened
 
 ECHO = Agent("echo", model=FunctionModel(lambda request: request.messages[-1].text))
+
+
+@tool
+def refund() -> str:
+    return "refunded"
 
 
 @pytest.mark.parametrize("age", [30, 0.5, None, "30d", timedelta(seconds=-1)], ids=repr)
@@ -23,3 +32,42 @@ async def test_runs_are_pruned_by_an_age_or_a_time_only(store: str, age: Any) ->
         assert list(await app.prune(timedelta(days=1))) == []
         assert list(await app.prune(datetime(2020, 1, 1, tzinfo=UTC))) == []
         assert list(await app.prune(timedelta(0))) == [run.id]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"session": 5}, "a run's session must be text, not 5"),
+        ({"id": 81}, "a run's id must be text, not 81"),
+        ({"user": None}, "a run's user must be text, not None; leave it out"),
+        ({"tags": [2026]}, "a tag must be text, not 2026"),
+        ({"session": "\ud800"}, "lone surrogate"),
+        ({"limits": Limits(steps="3")}, r"limits\.steps"),  # type: ignore[arg-type]
+        ({"history": [Message("user", ("hi",))]}, "cannot be stored"),  # type: ignore[arg-type]
+    ],
+    ids=str,
+)
+async def test_a_run_that_could_not_be_read_again_is_not_started(store: str, options: dict[str, Any], words: str) -> None:
+    async with opened(store) as app:
+        with pytest.raises((TypeError, ConfigurationError), match=words):
+            await app.run(ECHO, "go", **options)
+        assert await app.list() == []
+        assert (await app.run(ECHO, "go")).output == "go"
+
+
+async def test_what_is_said_to_a_run_can_be_read_again(store: str) -> None:
+    agent = Agent("clerk", model=FunctionModel(lambda r: ("refund", {}) if len(r.messages) == 1 else "refunded"), tools=[refund])
+    wrong: Any = None
+    async with opened(store) as app:
+        run = await app.run(agent, "go")
+        for attempt in (
+            app.decide(run.waiting[0], approve=True, by=wrong),
+            app.decide(run.waiting[0], approve=False, reason=wrong),
+            app.send(run, "more", by=wrong),
+            app.cancel(run, by="dana", reason="\ud800"),
+        ):
+            with pytest.raises(ConfigurationError, match="cannot be stored"):
+                await attempt
+        assert (await app.get(run)).waiting == run.waiting
+        await app.decide(run.waiting[0], approve=True, by="dana")
+        assert (await app.wait(run)).output == "refunded"

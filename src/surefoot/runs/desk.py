@@ -13,6 +13,7 @@ from surefoot.core.messages import File, Image, Text
 from surefoot.core.ports import Query, Store
 from surefoot.core.request import Request
 from surefoot.core.state import ENDED, State, fold
+from surefoot.runs.intake import readable
 
 #: Races lost in a row before an outside writer appends wherever the run stands.
 _TRIES = 4
@@ -26,7 +27,7 @@ __all__ = ["Approve", "cancel", "outside", "put_to", "questions", "resumed", "sa
 async def outside(store: Store, run: str, make: Callable[[State], ev.Event | None]) -> State:
     """Append what ``make`` makes of the run as it stands, or nothing for None; the state after it, committed.
 
-    Raises what ``make`` raises.
+    Raises what ``make`` raises, and ConfigurationError for an event with a value that could not be read again.
     """
     state = fold(await store.read(run))
     tries = 0
@@ -34,6 +35,7 @@ async def outside(store: Store, run: str, make: Callable[[State], ev.Event | Non
         event = make(state)
         if event is None:
             return state
+        event = readable(event)
         tries += 1
         if tries > _TRIES and not isinstance(event, ev.RunResumed):
             return await _anywhere(store, run, state, event, make)

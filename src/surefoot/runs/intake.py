@@ -7,20 +7,33 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict, TypeVar, cast
 
 import msgspec
 
-from surefoot.core import canonical
+from surefoot.core import canonical, codec
 from surefoot.core import events as ev
-from surefoot.core.errors import ConfigurationError, RunConflict
+from surefoot.core.errors import ConfigurationError, JournalCorrupt, RunConflict
 from surefoot.core.messages import File, Image, Message, Part, Text
 from surefoot.core.ports import Blobs, Clock, Query, RunRow, Store
 from surefoot.core.values import Limits
 
-__all__ = ["Input", "ListOptions", "RunOptions", "add", "deadline_of", "ended_before", "inherited", "query_of", "storable"]
+__all__ = [
+    "Input",
+    "ListOptions",
+    "RunOptions",
+    "add",
+    "deadline_of",
+    "ended_before",
+    "inherited",
+    "query_of",
+    "readable",
+    "storable",
+]
 
 _Part = Text | Image | File
+_Event = TypeVar("_Event", bound=ev.Event)
+_TEXTS = ("session", "id", "user", "tenant", "traceparent")
 # Neither id may be all zeros.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-|$)")
 #: What a run is asked: text, one part, or several parts.
@@ -72,7 +85,7 @@ async def add(
 
     ``parent`` holds what a child takes from its parent: parent, parent_call, trace, limits, deadline. Raises TypeError for
     an option that there is not, RunConflict
-    when the id names a run with another agent, session or input, ConfigurationError for what cannot be stored.
+    when the id names a run with another agent, session or input, ConfigurationError or TypeError for what cannot be stored.
     """
     started = await _first_event(store, clock, agent, prompt, options)
     if parent is not None:
@@ -80,6 +93,7 @@ async def add(
             started, parent=parent.parent, parent_call=parent.parent_call, trace_id=parent.trace_id, limits=parent.limits,
             deadline=_earlier(started.deadline, parent.deadline),
         )  # fmt: skip
+    started = readable(started)
     row, created = await store.add(clock.new_id(), started)
     if not created:
         first = (await store.read(row.id, 0, 1))[0].event
@@ -111,6 +125,22 @@ def query_of(options: ListOptions) -> Query:
     return Query(**cast("dict[str, Any]", query))
 
 
+def readable(event: _Event) -> _Event:
+    """The event as whoever reads it will get it. Raises ConfigurationError for one that holds what its type does not allow.
+
+    Writing checks nothing, reading does: without this, one wrong value would be committed and its run lost for good.
+    """
+    try:
+        return cast("_Event", codec.decode(*codec.encode(event)))
+    except JournalCorrupt as error:
+        why = str(error.__cause__)
+    except UnicodeEncodeError:
+        why = "text with a lone surrogate is not valid UTF-8"
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        why = str(error)
+    raise ConfigurationError(f"an event {ev.tag_of(event)!r} cannot be stored: {why}; give a value of the right type")
+
+
 async def storable(blobs: Blobs, prompt: Input) -> tuple[_Part, ...]:
     """The parts of an input, with bytes moved to the blob store."""
     parts = [prompt] if isinstance(prompt, (str, Text, Image, File)) else list(prompt)
@@ -135,6 +165,10 @@ async def _first_event(store: Store, clock: Clock, agent: str, prompt: Input, op
     unknown = sorted(set(options) - RunOptions.__annotations__.keys())
     if unknown:
         raise TypeError(f"a run has no option {unknown[0]!r}; it has {', '.join(sorted(RunOptions.__annotations__))}")
+    given: Mapping[str, object] = {**options}
+    for name in _TEXTS:
+        if not isinstance(given.get(name, ""), str):
+            raise TypeError(f"a run's {name} must be text, not {given[name]!r:.100}; leave it out for none")
     history = tuple([await _stored_message(store, message) for message in options.get("history", ())])
     parts = await storable(store, prompt)
     if not parts and not history:
@@ -171,7 +205,11 @@ def _trace(traceparent: str) -> tuple[str, str]:
 
 
 def _tags(tags: Sequence[str]) -> tuple[str, ...]:
-    return (tags,) if isinstance(tags, str) else tuple(tags)
+    given: tuple[object, ...] = (tags,) if isinstance(tags, str) else tuple(tags)
+    for tag in given:
+        if not isinstance(tag, str):
+            raise TypeError(f"a tag must be text, not {tag!r:.100}")
+    return cast("tuple[str, ...]", given)
 
 
 def ended_before(clock: Clock, age: object) -> int:
