@@ -66,7 +66,7 @@ def nasty() -> str:
     return NASTY
 
 
-@tool
+@tool(effect="idempotent")
 async def delegate(context: ToolContext[Any], text: str) -> str:
     """Ask the clerk."""
     child = await context.run(clerk, text)

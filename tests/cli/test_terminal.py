@@ -89,9 +89,6 @@ def test_giving_up_on_an_unknown_outcome_goes_on(tmp_path: Path) -> None:
 
 def test_a_childs_question_is_asked_too(tmp_path: Path) -> None:
     with Terminal("run", "boss", "refund it", cwd=tmp_path) as terminal:
-        terminal.expect("Run delegate(")
-        terminal.expect(ASK)
-        terminal.type("y\n")
         terminal.expect("Run refund(")
         terminal.expect(ASK)
         terminal.type("y\n")

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from surefoot.core import events as ev
+from surefoot.core.errors import ConfigurationError
 from surefoot.core.tool import ToolContext, silent
 from surefoot.core.values import Spent
 from surefoot.engine.work import Work
@@ -40,7 +41,15 @@ class Link:
             self._work.loop.call_soon_threadsafe(self._add, event)
 
     async def run(self, context: ToolContext[Any], agent: Any, prompt: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401  an Agent, its input, its Run
-        """Run a child within what is left of this run's limits."""
+        """Run a child within what is left of this run's limits, for a tool that may be repeated; others get ConfigurationError."""
+        call = self._work.state.calls.get(self._call)
+        # A body that waits for a run is run again from its top, which nobody agreed to where running twice does harm.
+        if call is None or call.effect in ("unsafe", "reconcilable"):
+            raise ConfigurationError(
+                "only a tool that may be repeated can start runs, for its body runs again once the run has ended; "
+                f'declare effect="idempotent" (or "read") for {call.name if call else "this tool"!r}, and leave what must '
+                "happen once to tools of their own"
+            )
         named = {"id": f"{context.idempotency_key}/{self._children}", **options}
         self._children += 1
         # Not the attempt's deadline: a child that waits for a human outlives the body that started it.
