@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ from surefoot.core.model import Delta, ModelReply, ModelRequest, ModelSettings, 
 from surefoot.core.ports import Model
 from surefoot.core.tool import ToolSpec
 from surefoot.embed.minilm import MiniLM
-from surefoot.models import forbid_real_models
+from surefoot.models import Models, forbid_real_models
 from surefoot.models.local import DEMO, LocalModel, LocalSettings
 from surefoot.models.local_runtime import lacking
 from surefoot.models.local_weights import installed
@@ -304,6 +306,44 @@ async def test_weights_that_are_not_there_name_the_command(tmp_path: Path) -> No
         await ask(LocalModel(MiniLM(), path=tmp_path / "none.gguf"), "Hello!")
     assert caught.value.kind == "not_found"
     assert not caught.value.retryable
+
+
+WITHOUT = """
+import asyncio, sys
+sys.modules["xllamacpp"] = None
+from surefoot.core.model import ModelRequest
+from surefoot.core.messages import Message, Text
+from surefoot.embed.minilm import MiniLM
+from surefoot.models import Models
+from surefoot.models.local import LocalModel, OwnModel
+from surefoot.models.local_weights import installed
+request = ModelRequest([Message("user", (Text("Hello!"),))])
+for model in (LocalModel(MiniLM()), OwnModel(installed())):
+    try:
+        asyncio.run(model.request(request, print))
+    except Exception as error:
+        print(error.kind, error)
+try:
+    Models(embedder=MiniLM).model("local:")
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_without_the_runtime_the_line_that_installs_it_is_given() -> None:
+    require("embeddings", "weights")
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True, timeout=50)
+    told = done.stdout.splitlines()
+    assert [line.partition(" ")[0] for line in told] == ["not_found", "not_found", "MissingExtra"]
+    assert all("pip install 'surefoot[local]'" in line for line in told)
+
+
+def test_the_name_alone_says_what_is_missing(tmp_path: Path) -> None:
+    nowhere = {"SUREFOOT_HOME": str(tmp_path)}
+    with pytest.raises(ConfigurationError, match="surefoot models install"):
+        Models(nowhere, MiniLM).model("local:")
+    with pytest.raises(ConfigurationError, match="embedder"):
+        Models(nowhere).model("local:offline-demo")
 
 
 async def test_real_requests_can_be_forbidden() -> None:

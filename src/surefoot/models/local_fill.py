@@ -114,6 +114,7 @@ class _Form:
     def __init__(self, text: str, spec: ToolSpec, done: Sequence[Called]) -> None:
         self.text = text
         self.filled: dict[str, Any] = {}
+        self._name = spec.name
         self._parameters = parameters(spec)
         self._done = done
         self._numbers = numbers(text)
@@ -215,19 +216,15 @@ class _Form:
         return list(dict.fromkeys(chosen))[:_MOST] or [self.text.strip()[:200]]
 
     def _referent(self, parameter: Parameter, last: Called) -> str | None:
-        """What "it" stands for: the result, or the same argument of the call before."""
+        """What "it" stands for: the same argument of the call before, or the result, as always for the same tool."""
         same = last.arguments.get(parameter.name)
-        if isinstance(same, str) and not refers_to_result(self.text) and last.name not in self._known_name():
+        if isinstance(same, str) and not refers_to_result(self.text) and last.name != self._name:
             return same
         if refers_to_result(self.text) or not any(isinstance(value, str) for value in last.arguments.values()):
             return last.text
         if re.search(r"\b(?:him|her|them)\b", self.text, re.IGNORECASE):
             return next(value for value in last.arguments.values() if isinstance(value, str))
         return last.text
-
-    def _known_name(self) -> tuple[str, ...]:
-        # A tool used twice in a row works on its own result: "reverse it again".
-        return tuple(call.name for call in self._done[-1:] if stem(call.name.partition("_")[0]) in self._known)
 
     def _referents(self, last: Called) -> list[Number]:
         if last.number is not None:
@@ -318,8 +315,17 @@ class _Form:
         if self._quoted:
             return list(self._quoted)
         listed = [re.split(r",\s*|\s+and\s+", phrase) for phrase in re.split(r"[:.?!]\s*", self.text)]
-        runs = [_run(part.strip()) for part in max(listed, key=len)]
-        return [run for run in runs if run and not self._known_words(run)]
+        return [run for part in max(listed, key=len) if (run := self._telling(part))]
+
+    def _telling(self, text: str) -> str:
+        """The first words of a text that are neither fillers nor the tool's own."""
+        taken: list[str] = []
+        for word in words(text):
+            if word.casefold() not in FILLERS and stem(word) not in self._known:
+                taken.append(word)
+            elif taken:
+                break
+        return " ".join(taken)
 
 
 def _run(text: str) -> str:

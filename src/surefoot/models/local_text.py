@@ -219,7 +219,7 @@ def sentences(text: str) -> list[str]:
 
 def cuts(text: str) -> Iterator[tuple[str, str]]:
     """Every way to part a text in two at an "and" or a comma: what stands before, and what after."""
-    plain = masked(text)
+    plain = _NAMED.sub(lambda match: "\x00" * len(match[0]), masked(text))  # "two hundred and five" is one number
     for match in _CUT.finditer(plain):
         before, after = text[: match.start()].strip(), text[match.end() :].strip()
         if before and after:

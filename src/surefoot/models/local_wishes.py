@@ -78,7 +78,13 @@ async def _parted(router: Router, text: str, specs: Sequence[ToolSpec], before: 
 def _clear(parts: list[Wish], whole: Route) -> bool:
     """Whether each part would stand by itself: a text that makes sense whole is not parted on a mere chance."""
     weakest = min(part.route.score for part in parts)
+    if whole.tool is not None and all(part.route.tool is whole.tool for part in parts) and _takes_lists(whole.tool):
+        return False  # "add milk, bread and eggs": one wish, for a tool that takes several
     return all(part.route.complete for part in parts) and weakest >= max(_CLEAR, whole.score / 2)
+
+
+def _takes_lists(tool: ToolSpec) -> bool:
+    return any(parameter.kind == "array" for parameter in parameters(tool))
 
 
 def _covers(parts: list[Wish], whole: Route) -> bool:
