@@ -13,7 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from surefoot.core.errors import ConfigurationError
 
@@ -38,21 +38,6 @@ class Broken(Exception):
     def __init__(self, *, empty: bool) -> None:
         self.empty = empty
         super().__init__("Ctrl-C")
-
-
-class Lines(Protocol):
-    """A source of lines."""
-
-    async def read(self, prompt: str, *, message: bool = False) -> str | None:
-        """The next line, without its end; None where there is none any more. A ``message`` has history and completion.
-
-        Raises Broken on Ctrl-C.
-        """
-        ...
-
-    def interrupt(self) -> None:
-        """Break off the line that is being typed."""
-        ...
 
 
 class Pipe:
@@ -141,6 +126,11 @@ class Editor:
         """Break off the line, as Ctrl-C would: for a signal from another process."""
         if self._open is not None and self._open.app.is_running:
             self._open.app.exit(exception=KeyboardInterrupt)
+
+
+#: A source of lines: `read` gives the next one, None where there is none any more, and raises Broken on Ctrl-C;
+#: `interrupt` breaks off the one that is being typed.
+Lines = Editor | Pipe
 
 
 def _keys(expand: Callable[[], Awaitable[None]]) -> KeyBindings:
