@@ -127,7 +127,7 @@ class Writer:
                     self._commit([job])
                     start = end + 1
             self._commit(jobs[start:])
-            if not jobs and self._closing and self._inbox.empty():
+            if self._closing and self._inbox.empty():  # the call to close may have come with the last jobs
                 return
             self._idle()
 
