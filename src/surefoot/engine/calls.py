@@ -70,7 +70,9 @@ async def probe(work: Work, calls: tuple[Call, ...]) -> None:
         spec = work.plan.tools[call.name].spec
         call.digest = call.digest or call_digest(work.state.agent, spec, call.arguments)
         attempt = Attempt(call, spec, request_id(work.state, call))
-        await work.ledger.outcome(await _probed(work, attempt, "the worker died while it ran"), barrier=True)
+        # A crash is no failure of the tool; a tool that kills its worker every time is given up all the same.
+        outcome = await _probed(work, attempt, "the worker died while it ran", spare=work.plan.rules.max_claims)
+        await work.ledger.outcome(outcome, barrier=True)
 
 
 def _ask_again(work: Work, call: Call, spec: ToolSpec, digest: str) -> ev.ApprovalRequested:
@@ -161,7 +163,7 @@ async def _failed(work: Work, attempt: Attempt, error: BaseException) -> ev.Even
     return event
 
 
-async def _probed(work: Work, attempt: Attempt, reason: str) -> ev.Event:
+async def _probed(work: Work, attempt: Attempt, reason: str, spare: int = 0) -> ev.Event:
     """Ask a reconcilable tool whether the call happened; only its word settles it."""
     call = attempt.call
     try:
@@ -172,7 +174,7 @@ async def _probed(work: Work, attempt: Attempt, reason: str) -> ev.Event:
     if isinstance(found, Done):
         output = found.result if isinstance(found.result, ToolOutput) else ToolOutput(str(found.result))
         return await _returned(work, attempt, output)
-    if call.attempt > attempt.spec.retries:
+    if call.attempt > attempt.spec.retries + spare:
         failure = Failure("tool_retryable", f"{reason} (tried {call.attempt} times; the probe says it did not happen)")
         return ev.ToolFailed(call.id, failure, call.attempt, 0, attempt.duration)
     retry_at = work.clock.now() + 1
