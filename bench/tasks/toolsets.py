@@ -5,6 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from bench.tasks.counters import (
+    balance,
+    block_card,
+    book_appointment,
+    cancel_appointment,
+    exchange_rate,
+    find_branch,
+    find_medicine,
+    test_results,
+    transfer,
+    visiting_hours,
+)
 from bench.tasks.heldout_tools import (
     add,
     cancel_order,
