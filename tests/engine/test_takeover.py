@@ -249,7 +249,7 @@ async def test_a_store_that_is_gone_is_told_of_and_waited_for(store: str, caplog
             await asyncio.sleep(0.01)  # wait: the worker looks around every 10 ms
         with pytest.raises(StoreUnavailable):
             await app.list()
-    assert "keeps its lease until it runs out" in caplog.text
+    assert "is still held here" in caplog.text
 
 
 class Unreadable(FromTheFuture):
