@@ -10,9 +10,8 @@ from surefoot.clock import SystemClock
 from surefoot.core import canonical
 from surefoot.core.agent import Agent, ToolChoice
 from surefoot.core.errors import ConfigurationError, DuplicateTool, UnknownPrice
-from surefoot.core.ports import Clock, Model, Policy, Store, Tool, Toolset
+from surefoot.core.ports import Clock, Embedder, Model, Policy, Store, Tool, Toolset
 from surefoot.core.values import Limits
-from surefoot.embed.minilm import MiniLM
 from surefoot.engine.plan import Plan, Rules
 from surefoot.journal import SqliteStore, live_of, open_store
 from surefoot.journal.owner import new_owner
@@ -35,7 +34,7 @@ class Parts:
         self.policy: Policy = policy or EffectPolicy()
         self.store: Store = _store(store, settings, self.clock) if isinstance(store, str) else store
         self.live = live_of(self.store, self.clock)
-        self.models = Models(embedder=MiniLM)
+        self.models = Models(embedder=_minilm)
         self.owner = new_owner()
 
 
@@ -110,6 +109,13 @@ def _store(url: str, settings: Settings, clock: Clock) -> Store:
     if settings.durable and url.startswith("sqlite:"):
         return SqliteStore(url.partition(":")[2], clock, SqliteSettings(flush=True))
     return open_store(url, clock)
+
+
+def _minilm() -> Embedder:
+    """The packaged embedder, imported when the embedded model first wants it."""
+    from surefoot.embed.minilm import MiniLM
+
+    return MiniLM()
 
 
 def _rules(settings: Settings) -> Rules:
