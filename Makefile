@@ -22,16 +22,16 @@ SYSTEM  = chromium chromium-driver prometheus
 EXACT   = src/surefoot/core/*,src/surefoot/engine/*,src/surefoot/journal/*,src/surefoot/approvals/*,src/surefoot/recovery/*
 
 .DELETE_ON_ERROR:
-.PHONY: test chat check gate lint types layers cover test-base proof bench system format clean venv aimock
+.PHONY: test chat check gate lint types layers cover test-base proof bench system format clean venv aimock weights
 
-test: venv aimock
+test: venv aimock weights
 	$(RUN) pytest -n $(JOBS) $(ARGS)
 
 # Only what the conversation needs is installed, in an environment of its own.
 chat:
 	@.ci/chat "$(MODEL)" "$(PYTHON)" $(ARGS)
 
-check: gate
+check: gate weights
 	@rm -f .coverage .coverage.*
 	$(RUN) pytest -n $(JOBS) --cov --cov-report= $(ARGS)
 	@$(MAKE) --no-print-directory cover
@@ -81,6 +81,11 @@ aimock: venv
 	PATH="$(abspath $(VENV))/bin:$$PATH" npm install --silent --no-audit --no-fund --ignore-scripts \
 		--prefix "$(VENV)/aimock" --cache "$(VENV)/aimock/cache" $(AIMOCK) >"$(VENV)/aimock.log" 2>&1 || \
 	echo "aimock could not be installed ($(VENV)/aimock.log says why); the tests that need it are not run"
+
+# The embedded model's weights, in this user's data folder. Without them the tests that talk to it are not run.
+weights: venv
+	@$(RUN) surefoot models path >/dev/null 2>&1 || $(RUN) surefoot models install >/dev/null || \
+	echo "the embedded model could not be installed; the tests that need it are not run"
 
 system:
 	@.ci/system $(SYSTEM)
