@@ -27,6 +27,41 @@ def test_a_question_that_somebody_else_answers_is_settled(tmp_path: Path) -> Non
     assert ledger(tmp_path) == ["81 6200"]
 
 
+def test_a_childs_question_is_asked_too(tmp_path: Path) -> None:
+    with chat(tmp_path, "--agents", "tests.cli.shop:agents", "--agent", "boss") as terminal:
+        say(terminal, "refund it", "? May refund run?")
+        terminal.expect("asked by run")
+        terminal.expect(ASK)
+        terminal.type("y\r")
+        terminal.expect("Done: the clerk says: Then: refunded 6200 cents on order 81\n")
+        leave(terminal)
+    assert ledger(tmp_path) == ["81 6200"]
+
+
+def test_what_is_typed_during_an_answer_waits_for_the_next_line(tmp_path: Path) -> None:
+    with chat(tmp_path) as terminal:
+        say(terminal, "slow", "slow() …")
+        terminal.type("count")
+        terminal.type("\x03")
+        terminal.expect("cancelled; what was done before stays done")
+        terminal.expect(PROMPT)
+        assert "…count" not in terminal.text
+        assert "^C" not in terminal.text
+        terminal.type("\r")
+        terminal.expect(PROMPT)
+        leave(terminal)
+
+
+def test_without_a_folder_of_its_own_a_chat_needs_a_store(tmp_path: Path) -> None:
+    env = {"SUREFOOT_HOME": "/dev/null/home"}
+    with chat(tmp_path, "--store", STORE, env=env) as terminal:
+        say(terminal, "hello", "You said: hello")
+        leave(terminal)
+    refused = piped("chat", cwd=tmp_path, env=around(tmp_path, env), stdin="hello\n")
+    assert refused.returncode == 2
+    assert "set SUREFOOT_HOME to a folder of yours" in refused.stderr
+
+
 def test_a_run_of_another_command_is_gone_on_with(tmp_path: Path) -> None:
     options = ("--session", "mine", "--user", account(), "--store", STORE)
     ran = piped("run", "host", "refund it", *options, cwd=tmp_path, env=around(tmp_path))

@@ -67,21 +67,29 @@ def chat(  # noqa: PLR0913  a command's own options
     models = Models(embedder=MiniLM)
     talker = choose(definition, model, models)
     if place.store is None and target.app is None:
-        place = replace(place, store=f"sqlite:{_data('chat.db')}")
+        place = replace(place, store=_store())
     chatting = Chatting(place.working(target, new=True), target, definition, talker, session)
     raise typer.Exit(complete(chatting.run(models)))
 
 
-def _data(name: str) -> Path:
-    """A file of this user's data. Raises ConfigurationError when its folder cannot be made."""
+def _own() -> Path | None:
+    """The folder of this user's conversations; None where it cannot be made or written."""
     folder = home() / "chat"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK | os.X_OK) else None
+
+
+def _store() -> str:
+    """Where conversations are kept when nothing is said of it. Raises ConfigurationError when they cannot be."""
+    own = _own()
+    if own is None:
         raise ConfigurationError(
-            f"{folder} cannot be made ({error.strerror}); set SUREFOOT_HOME to a folder of yours, or give --store sqlite:PATH"
-        ) from error
-    return folder / name
+            f"{home() / 'chat'} cannot be written; set SUREFOOT_HOME to a folder of yours, or give --store sqlite:PATH"
+        )
+    return f"sqlite:{own / 'chat.db'}"
 
 
 class Chatting:
@@ -90,10 +98,11 @@ class Chatting:
     def __init__(self, app: App, target: Target, agent: Agent[Any, Any], talker: Talker, session: str) -> None:
         self._app, self._target, self._agent, self._talker, self._named = app, target, agent, talker, session
         self._screen = screen = ChatScreen()
-        self._hold = Hold(_data("open"))
+        own = _own()
+        self._hold = Hold(own / "open" if own else None)
         self._lines: Lines = Pipe()
         if screen.attended:
-            self._lines = Editor(_data("history"), COMMANDS, self._expand)
+            self._lines = Editor(own / "history" if own else None, COMMANDS, self._expand)
         self._talk = Talk(app, agent, screen, self._lines)
         self._commands = Commands(self._talk, talker, self._hold)
         self._code = Code.DONE

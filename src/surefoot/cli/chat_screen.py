@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -19,6 +22,8 @@ __all__ = ["ChatScreen", "Wrap"]
 
 _PIECES = re.compile(r"\n|[^\S\n]+|\S+")
 _ERASE = "\r\x1b[2K"
+#: Where a terminal's attributes have the flags that matter here (termios(3), c_lflag).
+_LOCAL = 3
 _NARROWEST = 20
 _PIPE = 160
 _WIDE = 1_000_000
@@ -88,6 +93,25 @@ class ChatScreen(Screen):
     @property
     def _columns(self) -> int:
         return self.room if self.terminal else _WIDE
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """What is typed meanwhile is not written into an answer, but waits for the next line; Ctrl-C works as ever."""
+        try:
+            before = termios.tcgetattr(sys.stdin.fileno()) if self.attended else None
+        except termios.error:  # the terminal has gone
+            before = None
+        if before is None:
+            yield
+            return
+        silent = [*before]
+        silent[_LOCAL] &= ~termios.ECHO
+        try:
+            termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, silent)
+            yield
+        finally:
+            with suppress(termios.error):
+                termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, before)
 
     def status(self, text: str) -> None:
         """Say what is being waited for, until something else is written; nothing where no line can be taken back."""

@@ -62,9 +62,9 @@ async def latest(app: App, agent: str, user: str, hold: Hold) -> str:
 
 
 class Hold:
-    """The one conversation that this process has open, by a lock in ``folder``; a folder that cannot be used holds nothing."""
+    """The one conversation that this process has open, by a lock in ``folder``; without one nothing is held."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._lock: FileLock | None = None
         self._path: Path | None = None
@@ -72,6 +72,8 @@ class Hold:
     def take(self, session: str) -> bool:
         """Let go of what is held, and take this conversation; False when another process has it."""
         self.close()
+        if self._folder is None:
+            return True
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._folder / f"{hashlib.blake2b(session.encode(), digest_size=12).hexdigest()}.lock"
         lock = FileLock(str(path), 0)

@@ -124,11 +124,12 @@ class Talk:
         work = asyncio.create_task(begin())
         self._stop = work.cancel
         try:
-            await asyncio.wait({work})
-            if work.cancelled() or isinstance(work.exception(), Broken):
-                await self._cancel()
-                return False
-            work.result()
+            with self.screen.quiet():
+                await asyncio.wait({work})
+                if work.cancelled() or isinstance(work.exception(), Broken):
+                    await self._cancel()
+                    return False
+                work.result()
         finally:
             self._stop = None
             work.cancel()

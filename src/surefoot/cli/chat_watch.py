@@ -67,6 +67,8 @@ class Watch:
                 self._streamed = ""
                 self._screen.end()
                 self._wait(sentence(event, self._tools))
+            case ev.ToolProgressed() if event.waiting:
+                pass  # what it waits for is asked, or seen in its own run
             case _ if isinstance(event, _TOLD):
                 self._screen.note(short(sentence(event, self._tools), 400), "yellow" if isinstance(event, _LOUD) else "dim")
             case _:
