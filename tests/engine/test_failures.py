@@ -180,6 +180,22 @@ async def test_an_async_tool_that_hangs_is_cut_short(store: str, effect: Any) ->
     assert "Error (timeout): no answer within 0.05 s" in results(model.requests[1])[0].text
 
 
+async def test_each_tool_has_its_own_time(store: str) -> None:
+    def hanging(name: str, seconds: float) -> Any:
+        @tool(effect="read", timeout=seconds, retries=0, name=name)
+        async def hang() -> str:
+            await asyncio.Event().wait()
+            return "never"
+
+        return hang
+
+    model = ScriptedModel([("slow", {}), ("quick", {})], "done")
+    async with opened(store) as app:
+        await app.run(Agent("a", model=model, tools=[hanging("quick", 0.02), hanging("slow", 0.05)]), "go")
+    told = [result.text for result in results(model.requests[1])]
+    assert told == [f"Error (timeout): no answer within {seconds} s" for seconds in (0.05, 0.02)]
+
+
 async def test_a_sync_tool_that_hangs_is_left_behind(store: str) -> None:
     leave = threading.Event()
 

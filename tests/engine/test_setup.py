@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -204,6 +205,19 @@ async def test_a_toolset_that_cannot_be_opened_ends_the_run(store: str) -> None:
         run = await app.run(agent, "go")
         assert run.error is not None
         assert (run.error.kind, run.error.message) == ("setup_failed", "OSError: no server")
+
+
+async def test_a_setup_that_hangs_is_cut_short_by_a_cancellation(store: str) -> None:
+    inside = asyncio.Event()
+
+    async def deps() -> Any:
+        inside.set()
+        await asyncio.Event().wait()
+
+    async with opened(store) as app:
+        run = await app.start(Agent("a", model=ScriptedModel(), deps=deps), "go")
+        await inside.wait()
+        assert (await app.cancel(run)).status == "cancelled"
 
 
 async def test_a_run_that_is_cancelled_needs_no_setup(store: str) -> None:

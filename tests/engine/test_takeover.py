@@ -154,14 +154,18 @@ async def test_a_run_with_an_event_of_a_newer_version_is_left_alone(store: str, 
         assert (await app.wait(run)).output == "done", "a newer one goes on"
 
 
-class FromTheFuture:
-    """A store on which every run holds one more event, of a newer version, in place of its first tool's start."""
+class Around:
+    """A store around another one."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+
+class FromTheFuture(Around):
+    """A store on which every run holds an event of a newer version in place of its first tool's start."""
 
     async def read(self, stream: str, after: int = 0, limit: int | None = None) -> Any:
         return _aged(await self._store.read(stream, after, limit))
@@ -190,7 +194,7 @@ async def test_a_newer_event_that_comes_while_a_run_is_in_work_lets_go_of_it(sto
     go_on = asyncio.Event()
     model = type("Slow", (), {"name": "slow:model", "context_window": 100_000, "request": staticmethod(request)})()
 
-    class Meanwhile(FromTheFuture):
+    class Meanwhile(Around):
         """As if a newer version had steered the run."""
 
         async def read(self, stream: str, after: int = 0, limit: int | None = None) -> Any:
@@ -252,11 +256,42 @@ async def test_a_store_that_is_gone_is_told_of_and_waited_for(store: str, caplog
     assert "is still held here" in caplog.text
 
 
-class Unreadable(FromTheFuture):
+class Unreadable(Around):
     """A store that cannot be read at the moment."""
 
     async def read(self, stream: str, after: int = 0, limit: int | None = None) -> Any:
         raise StoreUnavailable("not at the moment")
+
+
+class Clinging(Around):
+    """A store on which the first run that is let go is not."""
+
+    refused = 0
+
+    async def release(self, run: str, epoch: int) -> None:
+        if not self.refused:
+            self.refused = 1
+            raise StoreUnavailable("not at the moment")
+        await self._store.release(run, epoch)
+
+    async def append(self, stream: str, events: Any, **how: Any) -> Any:
+        if not self.refused and any(isinstance(event, ev.ToolReturned) for event in events):
+            raise StoreUnavailable("not at the moment")
+        return await self._store.append(stream, events, **how)
+
+
+async def test_a_run_that_could_not_be_let_go_is_let_go_later(store: str) -> None:
+    hanging = Hanging()
+    hanging.free = True
+    async with opened(store) as app:
+        kept = app.store
+    clinging = Clinging(kept)
+    async with opened(clinging, hanging.agent, settings=replace(QUICK, lease=0.3, poll=0.01)) as app:
+        with pytest.raises(StoreUnavailable):
+            await app.run(hanging.agent, "go", id="r")
+        other = await app.start(Agent("b", model=ScriptedModel("never", delay=60)), "meanwhile")
+        assert (await app.wait("r")).output == "done", "once its lease was let go, it is taken up again"
+        await app.cancel(other)
 
 
 async def test_a_message_that_cannot_be_read_yet_is_no_harm(store: str, caplog: pytest.LogCaptureFixture) -> None:

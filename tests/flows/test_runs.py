@@ -123,6 +123,8 @@ WRONG: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     ("go", {"context": {"x": object()}}, ConfigurationError, "must be JSON"),
     ("go", {"context": {"x": float("nan")}}, ConfigurationError, "must be JSON"),
     ("go", {"sesion": "s"}, TypeError, "no option 'sesion'"),
+    ("go", {"session": "\ud800"}, ConfigurationError, "lone surrogate"),
+    ("go", {"session": 7}, TypeError, "must be text"),
 ]
 
 
