@@ -84,6 +84,8 @@ def test_a_block_runs(block: Block, tmp_path: Path, provider: str) -> None:
     needs_model = "asyncio.run" in block.code and "model=" not in block.code
     if needs_model or "openai" in block.code:
         require("openai")
+    if ".embed(" in block.code:
+        require("embeddings")
     script = tmp_path / "snippet.py"
     script.write_text(block.code, encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SUREFOOT_", "OPENAI_"))}
