@@ -185,11 +185,11 @@ async def test_a_stream_raises_what_its_store_does(store: str) -> None:
     async with opened(store) as app:
         kept = app.store
 
-    async def after(inside: Any, records: Any) -> None:
-        if isinstance(records[-1].event, ev.RunFinished):
+    async def before(inside: Any, stream: str, events: Any) -> None:
+        if isinstance(events[-1], ev.RunFinished):
             faulty.stop()
 
-    faulty = FaultyStore(kept, Faults(after=after))
+    faulty = FaultyStore(kept, Faults(before=before))
     async with opened(faulty) as app:
         with pytest.raises(StoreUnavailable):
             async for _ in app.stream(Agent("a", model=ScriptedModel("hello")), "go"):
