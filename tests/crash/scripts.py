@@ -120,7 +120,7 @@ def _unsaid(tool: str) -> tuple[str, ...]:
 
 _TRIES = {
     tool: st.tuples(
-        st.lists(st.sampled_from(_again(tool)), max_size=2 if tool in ("look", "put") else 1),
+        st.lists(st.sampled_from(_again(tool)), max_size=2 if tool in ("look", "put", "transfer") else 1),
         st.sampled_from(_last(tool)),
     )
     for tool in (*_REPEATABLE, "transfer", "send", "send_slowly")

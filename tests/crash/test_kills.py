@@ -27,6 +27,6 @@ async def test_random_kills_lose_and_repeat_nothing(tmp_path: Path, seed: int, p
     assert ended.returncode == 0, ended.stdout + ended.stderr
     tally = await judge(tmp_path)
     print(f"{kills} kills: {tally}")
-    assert tally.runs > kills / 5
+    assert tally.runs > kills / 20
     assert tally.acknowledged > tally.runs
     assert tally.claims > tally.runs
