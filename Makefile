@@ -45,7 +45,7 @@ lint: venv
 
 types: venv
 	$(RUN) mypy
-	@test ! -d tests/typing || $(RUN) pyright
+	@test ! -d tests/typing || $(RUN) pyright --pythonpath $(VENV)/bin/python
 
 layers: venv
 	$(VENV)/bin/lint-imports
