@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from surefoot.cli.chat_screen import ChatScreen
 from surefoot.cli.chat_sessions import Hold, latest
 from surefoot.cli.chat_talk import Talk
 from surefoot.cli.codes import Code, code_of_status
+from surefoot.cli.listing import specs
 from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.questions import account
@@ -31,10 +33,14 @@ from surefoot.core.agent import Agent
 from surefoot.core.errors import ConfigurationError, JournalError, SurefootError
 from surefoot.core.ports import Query
 from surefoot.embed.minilm import MiniLM
+from surefoot.models.local import LocalModel
 from surefoot.models.local_weights import home
 from surefoot.models.lookup import Models
 
 __all__ = ["add"]
+
+#: Seconds that the prompt gets to be shown before work begins in the background.
+_SOON = 0.2
 
 
 def add(program: typer.Typer) -> None:
@@ -69,7 +75,12 @@ def chat(  # noqa: PLR0913  a command's own options
     if place.store is None and target.app is None:
         place = replace(place, store=_store())
     chatting = Chatting(place.working(target, new=True), target, definition, talker, session)
-    raise typer.Exit(complete(chatting.run(models)))
+    code = complete(chatting.run(models))
+    if chatting.hurry:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    raise typer.Exit(code)
 
 
 def _own() -> Path | None:
@@ -108,6 +119,8 @@ class Chatting:
         self._code = Code.DONE
         self._main: asyncio.Task[Any] | None = None
         self._ending = False
+        #: Whether a thread is at work that cannot be stopped and that nothing is worth waiting for.
+        self.hurry = False
 
     async def run(self, models: Models) -> Code:
         """Talk until there is nothing more to say; the program's exit code."""
@@ -126,7 +139,7 @@ class Chatting:
                         raise
                 finally:
                     self._ending = True
-                    warm.cancel()
+                    self.hurry = warm.cancel()
                 await self._part()
         finally:
             self._hold.close()
@@ -220,10 +233,10 @@ class Chatting:
 
     async def _warm(self) -> None:
         """Load a model that is loaded in this process while the first message is being typed."""
-        warm = getattr(self._talker.model, "warm", None)
-        if warm is not None:
+        if isinstance(self._talker.model, LocalModel) and self._screen.attended:
+            await asyncio.sleep(_SOON)
             with suppress(SurefootError):  # the first message will say it
-                await warm()
+                await self._talker.model.warm(await specs(self._agent))
 
     # ── signals ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -117,9 +117,10 @@ class LocalModel:
             session.stop.set()
         return reply
 
-    async def warm(self) -> None:
-        """Load the model and read the unchanging part of its prompts, so that the first request need not. Raises what
-        `request` raises."""
+    async def warm(self, tools: Sequence[ToolSpec] = ()) -> None:
+        """Load the model, read the unchanging part of its prompts, and look at the tools, so that the first request need
+        not. Raises what `request` raises."""
+        await self._router.routes(["Hello"], tools)
         session = _Session(await off_loop(self._load), lambda _: None)
         try:
             await session.complete({"prompt": argument_prefix(), "max_tokens": 0, **_ARGUMENTS})
