@@ -256,6 +256,16 @@ async def test_values_of_many_kinds(model: LocalModel, text: str, function: Func
     assert (call.name, json.loads(call.arguments)) == (function.__name__, arguments)
 
 
+def total(first: int | float, second: int | float) -> int | float:
+    """Add up two numbers."""
+    return first + second
+
+
+@pytest.mark.parametrize(("text", "result"), [("Add up 7.5 and 2", "9.5"), ("Add up 7 and 2", "9")])
+async def test_whole_and_broken_numbers_may_both_be_taken(model: LocalModel, text: str, result: str) -> None:
+    assert (await walk(model, text, total, find_book))[1] == result
+
+
 async def test_schemas_of_others_are_read_as_well(model: LocalModel) -> None:
     # As servers of other makers send them: references, alternatives, constants, unions with null first.
     schema = {
@@ -265,6 +275,7 @@ async def test_schemas_of_others_are_read_as_well(model: LocalModel) -> None:
             "grind": {"$ref": "#/$defs/Grind"},
             "grams": {"anyOf": [{"type": "null"}, {"type": "integer"}]},
             "unit": {"const": "g"},
+            "seconds": {"type": ["null", "number"]},
             "odd": {"$ref": "#/$defs/Loop"},
             "absent": {"$ref": "#/$defs/Nothing"},
             "label": {"type": "string", "pattern": "(["},

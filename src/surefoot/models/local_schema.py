@@ -131,8 +131,14 @@ def _resolve(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
         several = seen.get("anyOf") or seen.get("oneOf") or seen.get("allOf")
         if not several:
             break
-        chosen = next((one for one in several if isinstance(one, Mapping) and one.get("type") != "null"), {})
+        given = [one for one in several if isinstance(one, Mapping) and one.get("type") != "null"]
+        # Of an integer and a number, the number takes both.
+        chosen = next((one for one in given if one.get("type") == "number"), given[0] if given else {})
         seen = {**chosen, **{key: value for key, value in seen.items() if key not in ("anyOf", "oneOf", "allOf")}}
+    kinds = seen.get("type")
+    if isinstance(kinds, list):
+        kind = "number" if "number" in kinds else next((one for one in kinds if one != "null"), "null")
+        seen = {**seen, "type": kind}
     return seen
 
 
