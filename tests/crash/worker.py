@@ -113,28 +113,43 @@ async def fill(folder: Path, outside: Path) -> None:
     """Work until nothing more can be written; then make room, finish what was begun, and copy the file outside."""
     file = os.open(outside / "acks", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
+    loop = asyncio.get_running_loop()
+    full: asyncio.Future[str] = loop.create_future()
+
     async def acknowledged(inside: Store, records: Sequence[Record]) -> None:
         os.write(file, "".join([f"{r.stream} {r.seq} {tag_of(r.event)}\n" for r in records]).encode())
+        for record in records:
+            if isinstance(record.event, ev.RunWarned):
+                full.set_result(f"{record.event.kind} {record.event.message}")
 
     ballast = folder / "ballast"
     ballast.write_bytes(b"x" * 600_000)
     agent = clerk(Ledger(outside / "ledger"), names=("look", "put", "send"))
-    settings = Settings(model="scripted:none", poll=0.02, grace=0.0)
+    # A full disk has no room for letting go of a lease either: it has to run out.
+    settings = Settings(model="scripted:none", poll=0.02, grace=0.0, lease=LEASE)
     # Long before it is full, no tool would be started: this is about what happens all the same.
     store = SqliteStore(str(folder / "runs.db"), SystemClock(), StoreSettings(min_free=0))
     faulty = FaultyStore(store, Faults(after=acknowledged))
     async with App(faulty, agents=[agent], settings=settings, approve=lambda request: True) as app:
         try:
             for number in range(10_000):
-                await app.run(agent, "x" * 2_000, id=f"run {number}")
+                run = asyncio.create_task(app.run(agent, "x" * 2_000, id=f"run {number}"))
+                both: list[asyncio.Future[Any]] = [run, full]
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                if full.done():
+                    run.cancel()
+                    say("full", full.result())
+                    break
+                await run
         except SurefootError as error:
             say("full", type(error).__name__, str(error))
-    await store.close()
     ballast.unlink()
     store = SqliteStore(str(folder / "runs.db"), SystemClock(), StoreSettings(min_free=0))
     async with App(store, agents=[agent], settings=settings, approve=lambda request: True) as app:
-        for run in await app.list(status=("ready", "running", "waiting"), limit=10_000):
-            await finish(app, run)
+        for begun in await app.list(status=("ready", "running", "waiting"), limit=10_000):
+            if begun.status == "waiting" and not begun.waiting:
+                await app.send(begun, "there is room again")  # else it looks for itself, half a minute later
+            await finish(app, begun)
     shutil.copy(folder / "runs.db", outside / "runs.db")
 
 
