@@ -11,10 +11,10 @@ from surefoot.core import events as ev
 from surefoot.core.events import Record
 from surefoot.core.messages import ToolResult
 from surefoot.core.ports import Store
-from surefoot.core.state import State, fold
+from surefoot.core.state import fold
 from surefoot.testing.clock import ManualClock
 
-__all__ = ["End", "check_once", "end_of", "put", "same"]
+__all__ = ["End", "check_once", "end_of", "put"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,6 @@ async def put(store: Store, clock: ManualClock, records: Sequence[Record]) -> No
         else:
             assert not isinstance(event, ev.RunPruned)
             await store.append(record.stream, [event], head=record.seq - 1, epoch=record.epoch or None)
-
-
-def same(one: State, other: State) -> bool:
-    """Whether two states are the same in every field."""
-    return one == other
 
 
 def check_once(records: Sequence[Record]) -> None:

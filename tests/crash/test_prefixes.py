@@ -11,7 +11,7 @@ from surefoot.core.events import Record
 from surefoot.core.state import State, fold
 from surefoot.journal import MemoryStore
 from surefoot.testing.clock import ManualClock
-from tests.crash.replay import check_once, end_of, put, same
+from tests.crash.replay import check_once, end_of, put
 from tests.crash.scripts import Script, scripts
 from tests.crash.world import World
 
@@ -76,7 +76,7 @@ async def checked(store: MemoryStore, world: World, run: str) -> list[Record]:
     state = State()
     for record in records:
         state.apply(record)
-    assert same(state, fold(records))
+    assert state == fold(records)
     assert await store.check() == []
     for call, times in world.effects.items():
         name = world.script.call(call).tool

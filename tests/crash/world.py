@@ -84,7 +84,6 @@ class World:
         self.store = store
         self.bodies: list[tuple[str, int]] = []
         self.effects: Counter[str] = Counter()
-        self.retried: Counter[str] = Counter()
         self.agent = Agent(
             "actor", model=FunctionModel(self._reply), tools=_cast().tools, limits=script.limits,
             output=Total if script.structured else str, deps=lambda: self,
@@ -188,7 +187,6 @@ class World:
             started = [r.event for r in await self.store.read(request.run) if isinstance(r.event, ev.ToolStarted)]
             act = call.at(max(event.attempt for event in started if event.call == request.call))
             outcome = act.human if act.how in (*ERRORS, "hang") and not act.effect else "retry"
-            self.retried[request.call] += outcome == "retry"
             await app.settle(request, "give_up" if outcome == "give_up" else "retry", by="dana")
 
 
