@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 from surefoot.core.errors import ConfigurationError
 
 __all__ = ["Settings"]
+
+#: No number passes this, in seconds some thirty years: times in microseconds stay far from what a store can hold.
+_MOST = 1_000_000_000
+#: The numbers that must be above zero, and those that may be zero.
+_ABOVE_ZERO = ("lease", "poll", "tool_timeout")
+_AT_LEAST_ONE = ("concurrency", "agent_concurrency", "model_tries", "parallel", "result_cap")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +39,8 @@ class Settings:
         context_budget: estimated tokens of a prompt; 0 takes three quarters of the model's window.
         backoff: seconds of the first delay before another try, doubled each time, with full jitter.
         backoff_cap: seconds no delay passes.
+
+    Raises ConfigurationError for a value that cannot work, with the setting's name and its variable's.
     """
 
     model: str = ""
@@ -52,6 +60,13 @@ class Settings:
     backoff: float = 0.5
     backoff_cap: float = 60.0
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            fault = _fault(field.name, str(field.type), getattr(self, field.name))
+            if fault:
+                given = f"{field.name}={getattr(self, field.name)!r:.100} ({_variable(field.name)})"
+                raise ConfigurationError(f"the setting {given} must be {fault}; leave it out for its default")
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Settings from ``SUREFOOT_LEASE=10`` and the like; what is not set keeps its default.
@@ -61,10 +76,32 @@ class Settings:
         env = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         for field in fields(cls):
-            name = f"SUREFOOT_{field.name.upper()}"
+            name = _variable(field.name)
             if name in env:
                 values[field.name] = _parse(name, env[name], str(field.type))
         return cls(**values)
+
+
+def _variable(name: str) -> str:
+    return f"SUREFOOT_{name.upper()}"
+
+
+def _fault(name: str, kind: str, value: object) -> str:
+    """What a value should have been; empty when it will do."""
+    if kind == "str":
+        return "" if isinstance(value, str) else "text"
+    if kind == "bool":
+        return "" if isinstance(value, bool) else "True or False"
+    if value is None and kind.endswith("None"):
+        return ""
+    least = 1 if name in _AT_LEAST_ONE else 0
+    whole = kind.startswith("int")
+    fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    # Not a number is within no bounds.
+    if fits and least <= cast("float", value) <= _MOST and (value or name not in _ABOVE_ZERO):
+        return ""
+    span = f"above 0 and at most {_MOST}" if name in _ABOVE_ZERO else f"from {least} to {_MOST}"
+    return f"a {'whole ' if whole else ''}number {span}"
 
 
 def _parse(name: str, text: str, kind: str) -> Any:  # noqa: ANN401  the field's type
