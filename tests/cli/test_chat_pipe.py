@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from surefoot.models.local_weights import home
 from surefoot.models.lookup import KEYS
 from tests.cli.terminal import PATIENCE, environment, piped
-from tests.cli.test_chat import ROOT, around, ledger
+from tests.cli.test_chat import ROOT, around, leave, ledger, say
+from tests.cli.test_chat import chat as typed
 
 
 def chat(folder: Path, said: str, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -188,14 +190,32 @@ def test_make_chat_goes_by_the_same_keys_in_the_same_order() -> None:
 # ── the real thing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.needs("weights", "xllamacpp", "embeddings")
-def test_the_built_in_assistant_answers_without_a_key(tmp_path: Path) -> None:
-    from surefoot.models.local_weights import home
-
+@pytest.fixture
+def furnished(tmp_path: Path) -> Path:
+    """Give a folder with a file, and a home that has the embedded model."""
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "models").symlink_to(home() / "models")
     (tmp_path / "notes.txt").write_text("buy milk\n")
-    ended = chat(tmp_path, "Tell me the sum of 17 and 25\nread notes.txt\n", env={"SUREFOOT_AGENTS": ""})
+    return tmp_path
+
+
+@pytest.mark.needs("weights", "xllamacpp", "embeddings")
+def test_the_built_in_assistant_answers_without_a_key(furnished: Path) -> None:
+    ended = chat(furnished, "Tell me the sum of 17 and 25\nread notes.txt\n", env={"SUREFOOT_AGENTS": ""})
     assert ended.stdout.splitlines() == ["42", "buy milk"]
     assert "offline demo model" in ended.stderr
     assert "add(a=17, b=25) → 42" in ended.stderr
+
+
+@pytest.mark.needs("weights", "xllamacpp", "embeddings")
+def test_the_built_in_assistant_chats_on_a_terminal(furnished: Path) -> None:
+    env = {"SUREFOOT_AGENTS": ""}
+    with typed(furnished, env=env) as terminal:
+        terminal.expect("This is a small offline demo model")
+        say(terminal, "12 multiplied by 12", "1 multiply(a=12, b=12) → 144 (")
+        terminal.expect("144\n")
+        say(terminal, "read notes.txt", "buy milk\n")
+        say(terminal, "Good evening!", "local:offline-demo …")
+        terminal.expect("\n")
+        say(terminal, "/model", "set one of")
+        leave(terminal)
