@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.app import App
+from surefoot.core.agent import Agent
+from surefoot.core.ports import Tool
 from surefoot.settings import Settings
 from tests.crash.shop import Ledger, clerk
 
-__all__ = ["fork", "rehearse"]
+__all__ = ["fork", "ready", "rehearse"]
 
 
 async def rehearse(folder: Path) -> None:
@@ -23,6 +25,14 @@ async def rehearse(folder: Path) -> None:
     agent = clerk(Ledger(folder / "rehearsal"))
     async with App("memory:", agents=[agent], settings=settings, approve=lambda request: True) as app:
         assert (await app.run(agent, "work")).status == "done"
+
+
+def ready(agents: list[Agent[Any, str]]) -> list[Agent[Any, str]]:
+    """The agents, with the schemas of their tools made."""
+    for agent in agents:
+        for one in agent.tools:
+            assert not isinstance(one, Tool) or one.spec.name
+    return agents
 
 
 def fork(work: Callable[[], Coroutine[Any, Any, None]]) -> int:

@@ -22,6 +22,7 @@ class Tally:
     """What was looked at: so that nobody takes an empty folder for a proof."""
 
     runs: int
+    children: int
     events: int
     acknowledged: int
     bodies: int
@@ -51,9 +52,15 @@ async def judge(folder: Path, status: tuple[str, ...] = ("done",)) -> Tally:
     for run, records in journal.items():
         check_once(records)
         _compare(run, records, lines[run])
+    children = Counter(
+        (first.parent, first.parent_call)
+        for records in journal.values()
+        if isinstance(first := records[0].event, ev.RunStarted) and first.parent
+    )
+    assert set(children.values()) <= {1}, f"more than one child for a call: {children.most_common(3)}"
     every = [record.event for records in journal.values() for record in records]
     return Tally(
-        len(rows), len(every), len(told),
+        len(rows), len(children), len(every), len(told),
         sum(line.what == "B" for some in lines.values() for line in some),
         sum(line.what == "E" for some in lines.values() for line in some),
         sum(isinstance(event, ev.ToolIndeterminate) for event in every),
@@ -87,7 +94,7 @@ def _compare(run: str, records: list[Record], lines: list[Line]) -> None:
     begun = Counter((line.call, line.attempt) for line in lines if line.what == "B")
     done = Counter(line.call for line in lines if line.what == "E")
     for (call, attempt), times in begun.items():
-        assert times <= started[call, attempt] == 1, f"{run}:{call} attempt {attempt} began {times} times"
+        assert times <= started[call, attempt], f"{run}:{call} attempt {attempt} began {times} times"
     for call, effect in effects.items():
         if effect in ("unsafe", "reconcilable"):
             assert done[call] <= 1, f"{effect} call {run}:{call} happened {done[call]} times"

@@ -17,23 +17,29 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from surefoot.app import App
 from surefoot.clock import SystemClock
+from surefoot.core.agent import Agent
 from surefoot.core.events import Record, tag_of
 from surefoot.core.ports import Store
 from surefoot.journal import open_store
 from surefoot.settings import Settings
 from surefoot.testing.faults import Faults, FaultyStore
-from tests.crash.forks import fork, rehearse
-from tests.crash.shop import Ledger, clerk, human
+from tests.crash.forks import fork, ready, rehearse
+from tests.crash.shop import Ledger, family, human
 
 #: Runs that are open at any time, and the longest life of a worker in seconds.
 OPEN = 6
 LIFE = 0.2
 
 
-async def work(folder: Path, acks: int, seed: int, last: bool) -> None:
+#: A folder, its ledger, and the agents that write to it.
+Shop = tuple[Path, Ledger, list[Agent[Any, str]]]
+
+
+async def work(shop: Shop, acks: int, seed: int, last: bool) -> None:
     """Work on runs: for ever, starting new ones, or, the last worker, until all have ended."""
     chance = random.Random(seed)
 
@@ -41,19 +47,18 @@ async def work(folder: Path, acks: int, seed: int, last: bool) -> None:
         lines = [f"{record.stream} {record.seq} {tag_of(record.event)}\n" for record in records]
         os.write(acks, "".join(lines).encode())
 
-    ledger = Ledger(folder / "ledger")
+    folder, ledger, agents = shop
     store = open_store(f"sqlite:{folder / 'runs.db'}", SystemClock())
-    agent = clerk(ledger, lambda: chance.choice((0.0, 0.001, 0.004)))
     settings = Settings(model="scripted:none", poll=0.05)
     faulty = FaultyStore(store, Faults(after=acknowledged))
-    async with App(faulty, agents=[agent], settings=settings, approve=lambda request: True) as app:
+    async with App(faulty, agents=agents, settings=settings, approve=lambda request: True) as app:
         desk = asyncio.create_task(human(app, ledger))
         while True:
             going = await app.list(status=("ready", "running", "waiting", "failed"))
             if last and not going:
                 break
-            for _ in range(0 if last else OPEN - len(going)):
-                run = await app.start(agent, "work", id=f"{seed}-{chance.random()}")
+            for _ in range(0 if last else OPEN - sum(not run.parent for run in going)):
+                run = await app.start(agents[0], "work", id=f"{seed}-{chance.random()}")
                 os.write(acks, f"{run.id} 1 run.started\n".encode())
             if desk.done():
                 desk.result()
@@ -84,10 +89,12 @@ def main(folder: Path, kills: int, seed: int) -> int:
     """Kill that many workers, and let one live; its exit status."""
     asyncio.run(rehearse(folder))
     chance = random.Random(seed)
+    ledger = Ledger(folder / "ledger")
+    shop = folder, ledger, ready(family(ledger, lambda: random.choice((0.0, 0.001, 0.004))))
     acks = os.open(folder / "acks", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     reading, writing = os.pipe()
     for number in range(kills):
-        pid = fork(partial(work, folder, writing, seed + number, last=False))
+        pid = fork(partial(work, shop, writing, seed + number, last=False))
         status = watch(pid, reading, chance.uniform(0.0, LIFE), acks)
         if status is not None:
             print(f"worker {number} ended by itself with {status}", flush=True)
@@ -95,7 +102,7 @@ def main(folder: Path, kills: int, seed: int) -> int:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         drain(reading, acks)
-    pid = fork(partial(work, folder, writing, seed + kills, last=True))
+    pid = fork(partial(work, shop, writing, seed + kills, last=True))
     status = watch(pid, reading, 60.0, acks)
     if status is None:
         os.kill(pid, signal.SIGKILL)

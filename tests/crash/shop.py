@@ -26,7 +26,7 @@ from surefoot.core.tool import Done, NotDone, ToolContext
 from surefoot.testing.models import FunctionModel
 from surefoot.tools.function import tool
 
-__all__ = ["TOOLS", "Ledger", "Line", "clerk", "human", "settle_truthfully"]
+__all__ = ["TOOLS", "Ledger", "Line", "clerk", "family", "human", "settle_truthfully"]
 
 TOOLS = ("look", "put", "transfer", "send")
 _STEPS = 3
@@ -76,7 +76,25 @@ class Ledger:
         return self.count("E")[run, call] > 0
 
 
-def clerk(ledger: Ledger, pause: Callable[[], float] = lambda: 0.0, names: Sequence[str] = TOOLS) -> Agent[Any, str]:
+def family(ledger: Ledger, pause: Callable[[], float]) -> list[Agent[Any, str]]:
+    """A clerk who now and then lets a helper, who is a clerk as well, do something in a run of its own."""
+    helper = clerk(ledger, pause, name="helper")
+
+    @tool(effect="read")
+    async def delegate(context: ToolContext[Any], n: int) -> str:
+        """Let a helper do it."""
+        ledger.write("B", context, "delegate")
+        run: Run[Any] = await context.run(helper, f"work {n}")
+        ledger.write("E", context, "delegate")
+        return str(run.output)
+
+    parent = clerk(ledger, pause, (*TOOLS, "delegate"))
+    return [Agent("clerk", model=parent.model, tools=[*parent.tools, delegate]), helper]
+
+
+def clerk(
+    ledger: Ledger, pause: Callable[[], float] = lambda: 0.0, names: Sequence[str] = TOOLS, name: str = "clerk"
+) -> Agent[Any, str]:
     """An agent of three steps with one to three calls each of these tools, whose bodies take ``pause()`` seconds before
     and after their effect."""
 
@@ -95,7 +113,7 @@ def clerk(ledger: Ledger, pause: Callable[[], float] = lambda: 0.0, names: Seque
         return Done("transfer done") if ledger.happened(run, call) else NotDone()
 
     return Agent(
-        "clerk",
+        name,
         model=FunctionModel(partial(_reply, names)),
         tools=[
             tool(name="look", effect="read")(body("look")),
