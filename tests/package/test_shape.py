@@ -133,8 +133,7 @@ def test_nothing_inside_imports_from_the_root() -> None:
         for file in files("src")
         if file.path != PACKAGE / "__init__.py"
         for node, name in imports(file.tree)
-        if name == "surefoot"
-        or (isinstance(node, ast.ImportFrom) and node.module == "surefoot" and not _is_module(name))
+        if name == "surefoot" or (isinstance(node, ast.ImportFrom) and node.module == "surefoot" and not _is_module(name))
     ]
     assert cyclic == []
 

@@ -14,7 +14,7 @@ from surefoot.core.errors import DiskFull
 from surefoot.core.messages import File, Image, Part
 from surefoot.core.ports import Tool
 from surefoot.core.tool import Done, ToolContext, ToolOutput, ToolSpec
-from surefoot.core.values import Failure
+from surefoot.core.values import Failure, Verdict
 from surefoot.engine.bodies import Interrupted, TimeUp, is_cancelled
 from surefoot.engine.decide import request_id
 from surefoot.engine.link import Link, context_of
@@ -31,18 +31,8 @@ async def perform(work: Work, calls: tuple[Call, ...]) -> None:
     """Start calls and see them through. When somebody wrote meanwhile, or an approval no longer fits, nothing starts."""
     intents: list[ev.Event] = []
     for call in calls:
-        spec = work.plan.tools[call.name].spec
-        if not spec.repeatable or call.status == "approved":
-            digest = call_digest(work.state.agent, spec, call.arguments)
-            if call.status == "approved":
-                if digest != call.digest:
-                    await work.ledger.intend(_ask_again(work, call, spec, digest), barrier=True)
-                    return
-                intents.append(ev.ApprovalConsumed(call.request, call.id, digest))
-            call.digest = digest
-        # A body that stopped to wait for a run has not failed: it goes on with the same attempt.
-        attempt = call.attempt + (call.status != "suspended")
-        intents.append(ev.ToolStarted(call.id, call.name, call.arguments, spec.effect, attempt))
+        if not await _cleared(work, call, intents):
+            return
     barrier = any(work.plan.tools[call.name].spec.effect != "read" for call in calls)
     try:
         if not await work.ledger.intend(*intents, barrier=barrier):
@@ -64,6 +54,26 @@ async def perform(work: Work, calls: tuple[Call, ...]) -> None:
         raise failures.exceptions[0] from None
 
 
+async def _cleared(work: Work, call: Call, intents: list[ev.Event]) -> bool:
+    """Add what is to be written before a call starts; False when it must not start now."""
+    state, spec = work.state, work.plan.tools[call.name].spec
+    if not spec.repeatable or call.status == "approved":
+        digest = call_digest(state.agent, spec, call.arguments)
+        doubt = await _doubt(work, call, spec, digest)
+        if work.state is not state:  # somebody wrote meanwhile
+            return False
+        if doubt:
+            await work.ledger.intend(_ask_again(work, call, digest, doubt), barrier=True)
+            return False
+        if call.status == "approved":
+            intents.append(ev.ApprovalConsumed(call.request, call.id, digest))
+        call.digest = digest
+    # A body that stopped to wait for a run has not failed: it goes on with the same attempt.
+    attempt = call.attempt + (call.status != "suspended")
+    intents.append(ev.ToolStarted(call.id, call.name, call.arguments, spec.effect, attempt))
+    return True
+
+
 async def probe(work: Work, calls: tuple[Call, ...]) -> None:
     """Find out about calls that a dead worker started."""
     for call in calls:
@@ -75,9 +85,42 @@ async def probe(work: Work, calls: tuple[Call, ...]) -> None:
         await work.ledger.outcome(outcome, barrier=True)
 
 
-def _ask_again(work: Work, call: Call, spec: ToolSpec, digest: str) -> ev.ApprovalRequested:
-    reason = "the tool's definition changed since this call was approved"
-    return ev.ApprovalRequested(request_id(work.state, call), call.id, call.name, digest, reason, "call", call.verdict)
+async def _doubt(work: Work, call: Call, spec: ToolSpec, digest: str) -> str:
+    """Why a human has to be asked about a call before it starts; nothing when it may."""
+    if digest != call.digest and (call.digest or call.status == "approved"):
+        return "the tool's definition changed since this call was approved"
+    if spec.repeatable:
+        return ""
+    # Attempts of a tool that might be repeated were judged as such; an approval is for the tool as it is now.
+    if call.attempt and call.effect in ("read", "idempotent") and call.status != "approved":
+        return "the tool was declared safe to repeat when this call was judged, and no longer is"
+    if digest in work.state.unsettled and not await _knowing(work, call, digest):
+        return "the same call was started before, and nobody has said yet whether it happened"
+    return ""
+
+
+async def _knowing(work: Work, call: Call, digest: str) -> bool:
+    """Whether somebody let a call run who could know that the outcome of its twin is not known."""
+    decided = work.state.settled.get(call.request)
+    if not isinstance(decided, ev.ApprovalDecided):
+        return False
+    if decided.decision == "retry":
+        return True
+    twins = {request.id for request in work.state.requests.values() if request.kind == "outcome" and request.digest == digest}
+    asked = unknown_at = 0
+    for record in await work.ledger.records():
+        if isinstance(record.event, ev.ApprovalRequested) and record.event.request == call.request:
+            asked = record.seq
+        elif isinstance(record.event, ev.ToolIndeterminate) and record.event.request in twins:
+            unknown_at = record.seq
+    return asked > unknown_at
+
+
+def _ask_again(work: Work, call: Call, digest: str, reason: str) -> ev.ApprovalRequested:
+    verdict = call.verdict
+    if verdict is None or verdict.verdict != "ask":
+        verdict = Verdict(call.id, "ask", ("again",), reason, facts=True)
+    return ev.ApprovalRequested(request_id(work.state, call), call.id, call.name, digest, reason, "call", verdict)
 
 
 async def _attempt_and_record(work: Work, call: Call) -> None:

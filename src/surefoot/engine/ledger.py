@@ -69,6 +69,11 @@ class Ledger:
             self._settle(records)
             return True
 
+    async def records(self) -> list[ev.Record]:
+        """The whole run, with what was held back; the state is a new one if others wrote to it."""
+        await self.flush_held()
+        return await self._journal.read(self.run)
+
     async def refresh(self) -> bool:
         """Read what others wrote; whether there was anything."""
         async with self._lock:

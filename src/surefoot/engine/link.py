@@ -41,7 +41,7 @@ class Link:
             self._work.loop.call_soon_threadsafe(self._add, event)
 
     async def run(self, context: ToolContext[Any], agent: Any, prompt: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401  an Agent, its input, its Run
-        """Run a child within what is left of this run's limits, for a tool that may be repeated; others get ConfigurationError."""
+        """Run a child within what is left of this run's limits, for a tool that may be repeated; else ConfigurationError."""
         call = self._work.state.calls.get(self._call)
         # A body that waits for a run is run again from its top, which nobody agreed to where running twice does harm.
         if call is None or call.effect in ("unsafe", "reconcilable"):
