@@ -206,6 +206,16 @@ async def test_a_failure_ends_the_turn_and_is_said(model: LocalModel) -> None:
     assert answer == "the station does not answer"
 
 
+@pytest.mark.parametrize("text", ["Who are you?", "what can you do?", "Are you a person?", "What's your name?"])
+async def test_it_says_what_it_is(model: LocalModel, text: str) -> None:
+    reply, streamed = await ask(model, text, tools(weather, zorp))
+    said = text_of(reply.parts)
+    assert said.startswith("I am an offline demo model")
+    assert "weather (Get the weather forecast for a city), zorp" in said
+    assert streamed == said
+    assert "no tools" in text_of((await ask(model, text))[0].parts)
+
+
 async def test_a_human_is_asked_where_a_tool_reaches_one(model: LocalModel) -> None:
     def ask_human(reason: str) -> str:
         """Ask a human."""

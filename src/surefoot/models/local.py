@@ -23,6 +23,7 @@ from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, ProposedC
 from surefoot.core.ports import Embedder
 from surefoot.core.tool import ToolSpec
 from surefoot.models.local_fill import Filler
+from surefoot.models.local_nearness import about
 from surefoot.models.local_own import OwnModel
 from surefoot.models.local_protocol import (
     Turn,
@@ -140,6 +141,8 @@ class LocalModel:
         kind = found[0].route.kind if found else "answer"
         if kind == "human":
             return _human(turn, request.tools, session)
+        if kind == "self":
+            return _say(_about(request.tools), session, "it is asked what it is")
         return await self._answer(request, turn, session)
 
     async def _call(self, wish: Wish, turn: Turn, session: _Session) -> ModelReply:
@@ -250,6 +253,13 @@ def _human(turn: Turn, specs: Sequence[ToolSpec], session: _Session) -> ModelRep
     names = list(tool.input_schema.get("properties", {}))[:1]
     arguments = canonical.dumps({name: shortened(turn.ask, 400) for name in names})
     return ModelReply.call(ProposedCall(tool.name, arguments), reasoning="a human is asked for", usage=session.usage)
+
+
+def _about(specs: Sequence[ToolSpec]) -> str:
+    """What the model says of itself; left to its own words it makes up a person."""
+    mine = "I am an offline demo model: small, without a network, better with tools than with words."
+    told = [f"{spec.name} ({about(spec).rstrip('.')})" if spec.description else spec.name for spec in specs[:12]]
+    return f"{mine} My tools: {', '.join(told)}." if told else f"{mine} I have no tools here."
 
 
 def _say(text: str, session: _Session, why: str) -> ModelReply:

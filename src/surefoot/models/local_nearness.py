@@ -20,7 +20,7 @@ from surefoot.models.local_text import FILLERS, masked, spoken
 
 __all__ = ["Kind", "Measured", "Nearness", "about"]
 
-Kind = Literal["tool", "answer", "memory", "human"]
+Kind = Literal["tool", "answer", "self", "memory", "human"]
 
 #: Characters of a text that are compared; the embedder reads 256 tokens.
 _LONGEST = 1_200
@@ -39,9 +39,6 @@ _EXAMPLES: dict[Kind, tuple[str, ...]] = {
         "Goodbye, talk to you later.",
         "You did that well.",
         "Sorry, never mind.",
-        "Who are you and who made you?",
-        "What are you able to help me with?",
-        "Are you a human or a machine?",
         "What do you feel and what do you think about yourself?",
         "Tell me something funny.",
         "Write a short story about a dragon.",
@@ -58,6 +55,14 @@ _EXAMPLES: dict[Kind, tuple[str, ...]] = {
         "Give me some advice about life.",
         "I am bored today.",
         "What is your favorite food?",
+    ),
+    "self": (
+        "Who are you and who made you?",
+        "What is your name?",
+        "What are you able to help me with?",
+        "Which things can you do?",
+        "Are you a human or a machine?",
+        "What kind of model are you?",
     ),
     "memory": (
         "What did we talk about before?",

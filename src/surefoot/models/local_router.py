@@ -25,6 +25,8 @@ _WORDS_BONUS = 0.15
 _VALUES_BONUS = 0.1
 #: A tool whose choice the text does not make must be meant more clearly.
 _INCOMPLETE = 0.45
+#: From here on, a question is about the model itself, or a wish for a human.
+_MEANT = 0.45
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def _decide(text: str, measured: Measured, specs: Sequence[ToolSpec], spare: int
     # What is meant may be a tool whose values are not there; the next best is not meant then.
     if best is not None and score >= max(THRESHOLD if complete else _INCOMPLETE, measured.other, lacking):
         return Route("tool", best, score, complete)
-    return Route(measured.kind if measured.other >= THRESHOLD else "answer", None, score)
+    return Route(measured.kind if measured.other >= _MEANT else "answer", None, score)
 
 
 def _fit(text: str, wanted: list[Parameter], spare: int) -> float | None:
