@@ -58,7 +58,7 @@ _EXAMPLES: dict[Kind, tuple[str, ...]] = {
     ),
     "self": (
         "Who are you and who made you?",
-        "What is your name?",
+        "Which name do you go by?",
         "What are you able to help me with?",
         "Which things can you do?",
         "Are you a human or a machine?",
