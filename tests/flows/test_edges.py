@@ -9,11 +9,13 @@ import pytest
 
 from surefoot.core.agent import Agent
 from surefoot.core.errors import ConfigurationError
+from surefoot.core.events import ToolReturned
 from surefoot.core.messages import Message
+from surefoot.core.tool import ToolContext
 from surefoot.core.values import Limits
 from surefoot.testing.models import FunctionModel
 from surefoot.tools.function import tool
-from tests.flows.kit import opened
+from tests.flows.kit import of_kind, opened
 
 ECHO = Agent("echo", model=FunctionModel(lambda request: request.messages[-1].text))
 
@@ -30,6 +32,7 @@ async def test_runs_are_pruned_by_an_age_or_a_time_only(store: str, age: Any) ->
         with pytest.raises(TypeError, match=r"is no age: give timedelta\(days=30\)"):
             await app.prune(age)
         assert list(await app.prune(timedelta(days=1))) == []
+        assert list(await app.prune(timedelta.max)) == []
         assert list(await app.prune(datetime(2020, 1, 1, tzinfo=UTC))) == []
         assert list(await app.prune(timedelta(0))) == [run.id]
 
@@ -71,3 +74,75 @@ async def test_what_is_said_to_a_run_can_be_read_again(store: str) -> None:
         assert (await app.get(run)).waiting == run.waiting
         await app.decide(run.waiting[0], approve=True, by="dana")
         assert (await app.wait(run)).output == "refunded"
+
+
+@pytest.mark.parametrize("prompt", [None, b"x", {"a": 1}, 5], ids=repr)
+async def test_what_is_no_input_is_refused(prompt: Any) -> None:
+    async with opened("memory:") as app:
+        with pytest.raises(ConfigurationError, match="is not an input: give text"):
+            await app.run(ECHO, prompt)
+        assert await app.list() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"context": [1]}, "context must be a dict"),
+        ({"history": ["hi"]}, "history must be a list of Message"),
+        ({"history": "hi"}, "history must be a list of Message"),
+        ({"deadline": float("inf")}, "inf is out of reach"),
+        ({"deadline": float("nan")}, "nan is out of reach"),
+        ({"deadline": timedelta.max}, "is out of reach"),
+        ({"deadline": "soon"}, "is no deadline: give a time with its zone"),
+        ({"deadline": True}, "is no deadline"),
+        ({"dead": 1}, "a run has no option 'dead'"),
+    ],
+    ids=str,
+)
+async def test_an_option_that_says_nothing_is_refused(options: dict[str, Any], words: str) -> None:
+    async with opened("memory:") as app:
+        with pytest.raises((TypeError, ConfigurationError), match=words):
+            await app.run(ECHO, "go", **options)
+        assert await app.list() == []
+
+
+async def test_a_tool_hears_of_limits_that_are_none() -> None:
+    wrong: Any = {"steps": 3}
+
+    @tool(effect="idempotent")
+    async def ask(ctx: ToolContext[None]) -> str:
+        with pytest.raises(TypeError, match=r"limits must be Limits\(…\)"):
+            await ctx.run(ECHO, "go", limits=wrong)
+        return "refused"
+
+    agent = Agent("p", model=FunctionModel(lambda r: ("ask", {}) if len(r.messages) == 1 else "end"), tools=[ask])
+    async with opened("memory:") as app:
+        run = await app.run(agent, "go")
+        assert [one.result for one in await of_kind(app, run, ToolReturned)] == ["refused"]
+
+
+async def test_a_list_by_what_no_run_has_is_refused() -> None:
+    wrong: Any = {"stat": "done"}
+    async with opened("memory:") as app:
+        with pytest.raises(TypeError, match="not listed by 'stat'; there is after, agent"):
+            await app.list(**wrong)
+        with pytest.raises(ConfigurationError, match="no run has the status 'runing'; there is cancelled, done"):
+            await app.list(status="runing")
+        assert await app.list(status=("ready", "running", "waiting", "done", "failed", "cancelled")) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"name": None}, "needs a name"),
+        ({"name": " "}, "needs a name"),
+        ({"tools": "add"}, r"tools must be a list, not 'add': tools=\[add\]"),
+        ({"tools": print}, "tools must be a list"),
+        ({"limits": 5}, r"limits must be Limits\(…\), not 5"),
+        ({"limits": {"steps": 3}}, "limits must be"),
+    ],
+    ids=str,
+)
+def test_an_agent_is_checked_where_it_is_made(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        Agent(**{"name": "clerk", **values})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, overload
 
 from typing_extensions import TypeVar
@@ -44,6 +44,8 @@ class Agent(Generic[Deps, Out]):
         settings: how the model is asked.
         memory: long-term memory, or None.
         version: a label for your own use; recorded with every claim.
+
+    Raises ConfigurationError for a name, tools or limits that are none.
     """
 
     @overload
@@ -124,8 +126,7 @@ class Agent(Generic[Deps, Out]):
         memory: object | None = None,
         version: str = "",
     ) -> None:
-        if not name.strip():
-            raise ConfigurationError("an agent needs a name: Agent('clerk', …)")
+        _check(name, tools, limits)
         self.name = name
         self.model = model
         self.tools = tuple(tools)
@@ -140,3 +141,13 @@ class Agent(Generic[Deps, Out]):
     def __repr__(self) -> str:
         """``Agent('clerk')``."""
         return f"Agent({self.name!r})"
+
+
+def _check(name: object, tools: object, limits: object) -> None:
+    """Raise ConfigurationError here, by the caller's own line, not where a run first meets the mistake."""
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError("an agent needs a name: Agent('clerk', …)")
+    if not isinstance(tools, Iterable) or isinstance(tools, (str, bytes, Mapping)):
+        raise ConfigurationError(f"agent {name!r}: tools must be a list, not {tools!r:.100}: tools=[add]")
+    if not isinstance(limits, Limits):
+        raise ConfigurationError(f"agent {name!r}: limits must be Limits(…), not {limits!r:.100}: Limits(steps=5)")

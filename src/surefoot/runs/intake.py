@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, TypeVar, cast
 
@@ -16,6 +16,7 @@ from surefoot.core import events as ev
 from surefoot.core.errors import ConfigurationError, JournalCorrupt, RunConflict
 from surefoot.core.messages import File, Image, Message, Part, Text
 from surefoot.core.ports import Blobs, Clock, Query, RunRow, Store
+from surefoot.core.state import ENDED
 from surefoot.core.values import Limits
 
 __all__ = [
@@ -33,6 +34,9 @@ __all__ = [
 
 _Part = Text | Image | File
 _Event = TypeVar("_Event", bound=ev.Event)
+_STATUSES = ENDED | {"ready", "running", "waiting"}
+#: Times are kept as whole microseconds in 64 bits.
+_LAST = 2**63 - 1
 _TEXTS = ("session", "id", "user", "tenant", "traceparent")
 # Neither id may be all zeros.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-|$)")
@@ -112,15 +116,26 @@ def inherited(parent: ev.RunStarted, options: dict[str, Any], own: Limits) -> tu
     """What a tool that starts a run says of it, and what the child takes from its parent; ``own`` are its agent's limits."""
     mine = RunOptions(user=parent.user, tenant=parent.tenant)
     mine.update(cast("RunOptions", options))
-    limits = mine.get("limits", Limits()).over(own).within(parent.limits or Limits())
+    _known(mine)
+    limits = (mine.get("limits") or Limits()).over(own).within(parent.limits or Limits())
     return mine, msgspec.structs.replace(parent, limits=limits)
 
 
 def query_of(options: ListOptions) -> Query:
-    """The query that options describe; one status may stand alone."""
+    """The query that options describe; one status may stand alone.
+
+    Raises TypeError for an option that there is not, ConfigurationError for a status that no run has.
+    """
+    unknown = sorted(set(options) - ListOptions.__annotations__.keys())
+    if unknown:
+        raise TypeError(f"runs are not listed by {unknown[0]!r}; there is {', '.join(sorted(ListOptions.__annotations__))}")
     query = {**options}
     status = options.get("status", ())
-    query["status"] = (status,) if isinstance(status, str) else tuple(status)
+    words = (status,) if isinstance(status, str) else tuple(status)
+    query["status"] = words
+    for word in words:
+        if word not in _STATUSES:
+            raise ConfigurationError(f"no run has the status {word!r:.100}; there is {', '.join(sorted(_STATUSES))}")
     query["tags"] = _tags(options.get("tags", ()))
     return Query(**cast("dict[str, Any]", query))
 
@@ -143,7 +158,10 @@ def readable(event: _Event) -> _Event:
 
 async def storable(blobs: Blobs, prompt: Input) -> tuple[_Part, ...]:
     """The parts of an input, with bytes moved to the blob store."""
-    parts = [prompt] if isinstance(prompt, (str, Text, Image, File)) else list(prompt)
+    alone = isinstance(prompt, (str, Text, Image, File))
+    if not alone and (not isinstance(prompt, Iterable) or isinstance(prompt, (bytes, bytearray, Mapping))):
+        raise ConfigurationError(f"{prompt!r:.100} is not an input: give text, Text, Image, File, or a list of these")
+    parts = [cast("str | _Part", prompt)] if alone else list(cast("Sequence[str | _Part]", prompt))
     result: list[_Part] = []
     for part in parts:
         if isinstance(part, str):
@@ -162,13 +180,7 @@ async def storable(blobs: Blobs, prompt: Input) -> tuple[_Part, ...]:
 
 
 async def _first_event(store: Store, clock: Clock, agent: str, prompt: Input, options: RunOptions) -> ev.RunStarted:
-    unknown = sorted(set(options) - RunOptions.__annotations__.keys())
-    if unknown:
-        raise TypeError(f"a run has no option {unknown[0]!r}; it has {', '.join(sorted(RunOptions.__annotations__))}")
-    given: Mapping[str, object] = {**options}
-    for name in _TEXTS:
-        if not isinstance(given.get(name, ""), str):
-            raise TypeError(f"a run's {name} must be text, not {given[name]!r:.100}; leave it out for none")
+    _known(options)
     history = tuple([await _stored_message(store, message) for message in options.get("history", ())])
     parts = await storable(store, prompt)
     if not parts and not history:
@@ -189,6 +201,24 @@ async def _first_event(store: Store, clock: Clock, agent: str, prompt: Input, op
         deadline=deadline_of(clock, options.get("deadline")),
         history=history,
     )
+
+
+def _known(options: RunOptions) -> None:
+    """Raise TypeError for an option that there is not, or of another type; who calls need not be type-checked."""
+    given: Mapping[str, object] = {**options}
+    unknown = sorted(given.keys() - RunOptions.__annotations__.keys())
+    if unknown:
+        raise TypeError(f"a run has no option {unknown[0]!r}; it has {', '.join(sorted(RunOptions.__annotations__))}")
+    for name in _TEXTS:
+        if not isinstance(given.get(name, ""), str):
+            raise TypeError(f"a run's {name} must be text, not {given[name]!r:.100}; leave it out for none")
+    if not isinstance(given.get("limits"), Limits | None):
+        raise TypeError(f"a run's limits must be Limits(…), not {given['limits']!r:.100}")
+    if not isinstance(given.get("context", {}), Mapping):
+        raise TypeError(f"a run's context must be a dict, not {given['context']!r:.100}")
+    history = given.get("history", ())
+    if not isinstance(history, Sequence) or not all(isinstance(message, Message) for message in history):
+        raise TypeError(f"a run's history must be a list of Message, not {history!r:.100}")
 
 
 async def _stored_message(blobs: Blobs, message: Message) -> Message:
@@ -222,18 +252,27 @@ def ended_before(clock: Clock, age: object) -> int:
         return deadline_of(clock, age)
     if not isinstance(age, timedelta) or age < timedelta(0):
         raise TypeError(f"{age!r:.100} is no age: give timedelta(days=30), or a datetime with its zone")
-    return deadline_of(clock, -age)
+    return max(0, clock.now() - int(age.total_seconds() * 1e6))
 
 
 def deadline_of(clock: Clock, deadline: datetime | timedelta | float | None) -> int:
-    """A deadline as Unix microseconds, 0 for none. Raises ConfigurationError for a time without a zone."""
+    """A deadline as Unix microseconds, 0 for none.
+
+    Raises ConfigurationError for a time without a zone, or farther than can be kept; TypeError for what is no time.
+    """
     if deadline is None:
         return 0
+    given: object = deadline
+    if not isinstance(given, datetime | timedelta | float | int) or isinstance(given, bool):
+        raise TypeError(f"{deadline!r:.100} is no deadline: give a time with its zone, a timedelta, or seconds from now")
     if isinstance(deadline, datetime):
         if deadline.tzinfo is None:
             raise ConfigurationError(f"{deadline} could be anywhere: give a time with its zone, or how long from now")
         return int(deadline.timestamp() * 1e6)
     seconds = deadline.total_seconds() if isinstance(deadline, timedelta) else deadline
+    until = clock.now() + seconds * 1e6
+    if not 0 < until < _LAST:  # an infinity and a NaN, too
+        raise ConfigurationError(f"{deadline} is out of reach of any clock; leave it out for none")
     return clock.now() + int(seconds * 1e6)
 
 
