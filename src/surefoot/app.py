@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
@@ -20,14 +20,13 @@ from surefoot.core.request import Request
 from surefoot.core.run import Run, run_of
 from surefoot.core.state import ENDED, State, fold
 from surefoot.core.values import Limits, Spent
-from surefoot.engine.work import Suspended
 from surefoot.engine.worker import Settings as WorkerSettings
 from surefoot.engine.worker import Worker
 from surefoot.runs import desk
-from surefoot.runs.following import below, driven, follow, merged, soon
+from surefoot.runs.following import below, child, driven, follow, merged, soon
 from surefoot.runs.intake import Input, ListOptions, RunOptions, add, deadline_of, ended_before, inherited, query_of, storable
 from surefoot.runs.roster import Roster
-from surefoot.runs.thread import LoopThread
+from surefoot.runs.thread import LoopThread, Turn
 from surefoot.settings import Settings
 from surefoot.wiring import assemble, check_price, plan_of
 
@@ -69,7 +68,8 @@ class App:
         self._worker: Worker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = LoopThread()
-        self._opening = asyncio.Lock()
+        self._turn = Turn()
+        self._closing = False
         for agent in agents:
             self._roster.name(agent)
 
@@ -93,20 +93,22 @@ class App:
         await self.close()
 
     async def open(self) -> None:
-        """Open the store and begin to work. Raises what is wrong with an agent or the store. Twice is no error."""
+        """Open the store and begin to work. Raises what is wrong with an agent or the store. Twice is no error; while the
+        application closes, this waits until it has, and opens it again.
+        """
         loop = asyncio.get_running_loop()
-        if self._worker is not None and self._loop is loop:
+        if self._worker is not None and self._loop is loop and not self._closing:
             return
         if self._loop is not None and self._loop is not loop and not self._loop.is_closed():
             raise RunError("this App belongs to another event loop; use app.run_sync(…) from here, or make an App for this loop")
-        async with self._opening:
+        async with self._turn.mine():
             if self._worker is not None and self._loop is loop:
                 return
             for name in self._roster.agents:
                 self._roster.plan(name)
             parts, settings = self._parts, self._parts.settings
             if self._worker is not None:  # its loop ended before it was closed
-                self._worker = None
+                self._closed()
                 for part in (parts.live, parts.store):
                     with suppress(RuntimeError):  # what of theirs belonged to that loop has ended with it
                         await part.close()
@@ -121,13 +123,23 @@ class App:
 
     async def close(self) -> None:
         """Let runs in work go on for `Settings.grace` seconds, then leave them to another worker, and close the store."""
-        worker, self._worker = self._worker, None
-        self._loop = None
-        if worker is not None:
-            await worker.close(self._parts.settings.grace)
-            await self._parts.models.aclose()
-            await self._parts.live.close()
-            await self._parts.store.close()
+        async with self._turn.mine(), AsyncExitStack() as last:
+            worker = self._worker
+            if worker is None:
+                return
+            last.callback(self._closed)
+            for part in (self._parts.store.close, self._parts.live.close, self._parts.models.aclose):
+                last.push_async_callback(part)
+            self._closing = True  # tools in work keep their worker until they are done
+            try:
+                await worker.close(self._parts.settings.grace)
+            except asyncio.CancelledError:  # no patience any more, but nothing may be left behind
+                await worker.close(0)
+                raise
+
+    def _closed(self) -> None:
+        self._worker = self._loop = None
+        self._closing = False
 
     def run_sync(self, awaitable: Awaitable[T]) -> T:
         """Run anything of this application from a script or a notebook, and wait for it: on the loop the application was
@@ -311,10 +323,13 @@ class App:
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _add(
+    async def _add(self, agent: Agent[Any, Any] | str, prompt: Input, options: RunOptions) -> RunRow:
+        await self.open()
+        return await self._put(agent, prompt, options)
+
+    async def _put(
         self, agent: Agent[Any, Any] | str, prompt: Input, options: RunOptions, parent: ev.RunStarted | None = None
     ) -> RunRow:
-        await self.open()
         name = agent if isinstance(agent, str) else agent.name
         if not isinstance(agent, str):
             self._roster.add(agent)
@@ -364,20 +379,13 @@ class App:
         spend: Callable[[Spent], None],
     ) -> Run[Any]:
         """Run a child for a tool; when it waits, the tool's body stops and is run again once the child has ended."""
-        store, worker = self._parts.store, await self._working()
+        store, worker = self._parts.store, self._worker  # also while closing: who opens waits for this very tool
+        if worker is None:
+            raise RunError("this App was closed while a tool of its was in work; it starts no more runs")
         if not isinstance(agent, str):
             self._roster.add(agent)
         own = self._roster.plan_of(agent if isinstance(agent, str) else agent.name).limits
-        row = await self._add(agent, prompt, *inherited(parent, options, own))
-        cancelled = fold(await store.read(parent.parent)).cancel
-        if cancelled is not None:  # before the child was there to be found
-            await desk.cancel(store, row.id, cancelled.by, "its parent was cancelled")
-        while True:
-            state = await driven(worker.kick(row.id, row.agent, child=True), row.id)
-            state = state or fold(await store.read(row.id))
-            if state.status in ENDED:
-                spend(state.spent)
-                return await self._seen(state)
-            if state.status == "waiting":
-                raise Suspended(row.id)
-            await asyncio.sleep(0.05)
+        row = await self._put(agent, prompt, *inherited(parent, options, own))
+        state = await child(store, worker, row, parent.parent)
+        spend(state.spent)
+        return await self._seen(state)

@@ -13,9 +13,11 @@ from surefoot.core.model import Delta
 from surefoot.core.ports import Query, RunRow, Store
 from surefoot.core.state import ENDED, State, fold, status_after
 from surefoot.engine.bodies import is_cancelled
-from surefoot.runs.desk import questions
+from surefoot.engine.work import Suspended
+from surefoot.engine.worker import Worker
+from surefoot.runs.desk import cancel, questions
 
-__all__ = ["below", "driven", "follow", "merged", "soon"]
+__all__ = ["below", "child", "driven", "follow", "merged", "soon"]
 
 
 async def follow(store: Store, run: str, after: int = 0, until: Literal["wait", "end"] = "wait") -> AsyncGenerator[ev.Record]:
@@ -59,6 +61,20 @@ async def driven(task: asyncio.Task[State | None], run: str) -> State | None:
         if task.cancelled() and not is_cancelled():
             raise RunError(f"this App was closed while run {run} was in work; whoever opens it next goes on") from None
         raise
+
+
+async def child(store: Store, worker: Worker, row: RunRow, parent: str) -> State:
+    """A child's state once it has ended, for the tool that started it. Raises Suspended when it waits."""
+    cancelled = fold(await store.read(parent)).cancel
+    if cancelled is not None:  # before the child was there to be found
+        await cancel(store, row.id, cancelled.by, "its parent was cancelled")
+    while True:
+        state = await driven(worker.kick(row.id, row.agent, child=True), row.id) or fold(await store.read(row.id))
+        if state.status in ENDED:
+            return state
+        if state.status == "waiting":
+            raise Suspended(row.id)
+        await asyncio.sleep(0.05)
 
 
 async def merged(

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from surefoot.core.errors import RunError
 
-__all__ = ["LoopThread"]
+__all__ = ["LoopThread", "Turn"]
 
 T = TypeVar("T")
 
@@ -67,6 +67,21 @@ class LoopThread:
             self._loop.call_soon_threadsafe(self._end.set)
             self._thread.join()
             self._loop = self._end = self._thread = None
+
+
+class Turn:
+    """A lock for an object that lives on one event loop after another; an `asyncio.Lock` stays with its first."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = asyncio.Lock()
+
+    def mine(self) -> asyncio.Lock:
+        """The running loop's lock."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._lock = loop, asyncio.Lock()
+        return self._lock
 
 
 def _running(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[object]) -> asyncio.AbstractEventLoop:
