@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 
 from surefoot.core import events as ev
-from surefoot.core.errors import HeadMoved
+from surefoot.core.errors import DiskFull, HeadMoved, StoreUnavailable
 from surefoot.core.ports import Claim, Clock, Journal
 from surefoot.core.state import State, fold
 
 __all__ = ["Ledger"]
+
+#: For so many seconds outcomes are kept for a store that can be read but not written to; about as long as a lease lasts.
+_PATIENCE = 30.0
 
 
 class Ledger:
@@ -42,13 +45,13 @@ class Ledger:
         """Write outcomes, wherever the stream stands."""
         async with self._lock:
             self.hold(*events, barrier=barrier)
-            await self._flush()
+            await self._keep()
 
     async def flush_held(self) -> None:
         """Write what is held back."""
         if self._held:
             async with self._lock:
-                await self._flush()
+                await self._keep()
 
     async def intend(self, *events: ev.Event, barrier: bool = False) -> bool:
         """Write what is held back and intents. False: somebody wrote meanwhile; the state is fresh, decide anew."""
@@ -62,7 +65,13 @@ class Ledger:
                     barrier=barrier or self._held_barrier,
                 )
             except HeadMoved:
-                await self._flush()
+                await self._keep()
+                return False
+            except (StoreUnavailable, DiskFull) as error:
+                if not self._held:
+                    raise
+                if await self._keep(error):  # what was intended is written as well, but nobody may act on a maybe
+                    raise
                 return False
             for record in records[len(self._held) :]:
                 self.state.apply(record)
@@ -80,8 +89,38 @@ class Ledger:
             fresh = await self._journal.read(self.run, self.committed)
             if not fresh:
                 return False
-            await self._flush()
+            await self._keep()
             return True
+
+    async def _keep(self, error: Exception | None = None) -> bool:
+        """`_flush`, for a while also where the store cannot be written to: an outcome that is dropped is never known again.
+
+        ``error`` is what the store has said already. True: what it refused was written all the same. Whoever no longer
+        has the run is told by Fenced.
+        """
+        until, delay, landed = self._clock.monotonic() + _PATIENCE, 0.0, False
+        while True:
+            if error is not None and await self._landed(error):
+                self._held.clear()
+                self._held_barrier, landed = False, True
+            try:
+                await self._flush()
+            except (StoreUnavailable, DiskFull) as failed:
+                if not self._held or self._clock.monotonic() >= until:
+                    raise
+                error = failed
+            else:
+                return landed
+            await self._clock.sleep(delay)
+            delay = min(2 * delay + 0.1, 2.0)
+
+    async def _landed(self, error: Exception) -> bool:
+        """Whether a write that failed was committed all the same. A store that cannot even be read is gone: no use waiting."""
+        try:
+            fresh = await self._journal.read(self.run, self.committed)
+        except StoreUnavailable:
+            raise error from None
+        return any(record.epoch == self.epoch for record in fresh)
 
     async def _flush(self) -> None:
         """Write what is held back at the head, and read the run anew if others wrote to it."""
