@@ -183,10 +183,17 @@ class App:
     ) -> AsyncGenerator[ev.Record | Delta]:
         """Start a run and follow it: its events, and pieces of its text between them, until it ends or waits."""
         row = await self._add(agent, prompt, options)
-        worker = await self._working()
-        deltas, records = self._parts.live.subscribe(row.id), self.follow(row.id)
-        async for item in merged(deltas, records, then=lambda: worker.take(row.id, row.agent)):
+        deltas, records = self._parts.live.subscribe(row.id), self.follow(row.id, until="end")
+        async for item in merged(deltas, records, rest=lambda: self._rest(row.id, row.agent)):
             yield item
+
+    async def _rest(self, run_id: str, agent: str) -> int:
+        """Work on a run until it rests, as `wait` does; the sequence number at which it does."""
+        while True:
+            await self._wait(run_id, agent)
+            state = fold(await self._parts.store.read(run_id))
+            if state.status in (*ENDED, "waiting"):  # else somebody was quick to answer
+                return state.seq
 
     async def wait(self, run: Run[Out] | str) -> Run[Out]:
         """Wait until a run ends, or waits for a human. Raises UnknownEvent when only a newer surefoot can go on with it."""

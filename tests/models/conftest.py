@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -25,9 +28,13 @@ def aimock() -> Iterator[str]:
     folder, node = aimock_folder(), program("node")
     assert folder is not None
     command = [str(node), str(folder / "dist" / "cli.js"), "--port", "0", "--fixtures", str(ANSWERS)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    # A session of its own: what npm's packages call node may be a launcher, whose child would outlive it.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
         assert process.stdout is not None
-        killer = threading.Timer(5, process.kill)  # ends the reading below, should it never say where it listens
+        end = functools.partial(os.killpg, process.pid, signal.SIGKILL)
+        killer = threading.Timer(5, end)  # ends the reading below, should it never say where it listens
         killer.start()
         said = ""
         for line in process.stdout:
@@ -44,7 +51,7 @@ def aimock() -> Iterator[str]:
         try:
             yield f"{found[0]}/v1"
         finally:  # however the session ends: whoever leaves this block waits for the process
-            process.kill()
+            end()
             process.wait(5)
             drain.join(5)
 

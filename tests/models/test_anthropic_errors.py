@@ -31,14 +31,18 @@ def error(message: str, kind: str = "invalid_request_error", **fields: Any) -> d
     return {"type": "error", "error": {"type": kind, "message": message}, **fields}
 
 
-LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
-REGAIN = f"You have reached your specified API usage limits. You will regain access on {LATER:%Y-%m-%d} at {LATER:%H:%M} UTC."
+def regain() -> str:
+    """What is said of a spent quota that comes back in two days."""
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
+    return f"You have reached your specified API usage limits. You will regain access on {later:%Y-%m-%d} at {later:%H:%M} UTC."
+
+
 KINDS: list[tuple[int, Any, str]] = [
     (400, error("prompt is too long: 210000 tokens > 200000 maximum"), "context_overflow"),
     (400, error("input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000"), "context_overflow"),
     (400, error("messages.0.content.0.text: Field required"), "invalid_request"),
     (400, error("Your credit balance is too low to access the Anthropic API."), "quota_exhausted"),
-    (400, error(REGAIN), "quota_exhausted"),
+    (400, error(regain()), "quota_exhausted"),
     (400, error("Output blocked by content filtering policy"), "content_filtered"),
     (401, error("invalid x-api-key", "authentication_error"), "auth"),
     (402, error("Payment required", "billing_error"), "quota_exhausted"),
@@ -73,7 +77,7 @@ async def test_an_error_body_has_its_kind(wire: Wire, status: int, body: Any, ki
 async def test_when_to_try_again(wire: Wire) -> None:
     caught = await failure(wire, whole(error("slow", "rate_limit_error"), 429, retry_after="7"))
     assert caught.retry_after == 7
-    caught = await failure(wire, whole(error(REGAIN), 400))
+    caught = await failure(wire, whole(error(regain()), 400))
     assert caught.retry_after == pytest.approx(2 * 86_400, abs=120)
     assert not caught.retryable
     caught = await failure(wire, whole(error("You will regain access on 2026-99-99. Usage limits: regain"), 400))

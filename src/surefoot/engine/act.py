@@ -18,7 +18,7 @@ from surefoot.engine.bodies import Interrupted, TimeUp, is_cancelled
 from surefoot.engine.calls import stored
 from surefoot.engine.context import fit, view
 from surefoot.engine.decide import request_id
-from surefoot.engine.outcomes import model_failed, text_of_error
+from surefoot.engine.outcomes import checked, model_failed, text_of_error
 from surefoot.engine.plan import call_digest
 from surefoot.engine.work import Work
 
@@ -122,9 +122,15 @@ async def _replied(work: Work, reply: ModelReply, seconds: float) -> ev.ModelRep
         name = call.name if tool is not None else sound(call.name)[:_NAME_LIMIT]
         parts.append(ToolCall(f"{state.step}.{index}", name, arguments, sound(call.provider_id), invalid))
     model = reply.model if reply.model and not plan.model.name.endswith(f":{reply.model}") else ""
-    cost = plan.price(plan.model.name, reply.usage)
-    duration, first = int(seconds * 1e6), int((reply.first_token or 0.0) * 1e6)
-    return ev.ModelReplied(state.step, tuple(parts), reply.usage, cost, reply.finish, model, reply.request_id, duration, first)
+    duration = int(seconds * 1e6)
+    try:
+        first = int((reply.first_token or 0.0) * 1e6)
+        replied = checked(
+            ev.ModelReplied(state.step, tuple(parts), reply.usage, None, reply.finish, model, reply.request_id, duration, first)
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ModelError("malformed_output", f"the model's reply cannot be kept: {error}") from error
+    return msgspec.structs.replace(replied, cost=plan.price(plan.model.name, replied.usage))
 
 
 def _sound(part: Part) -> Part:

@@ -18,7 +18,7 @@ from surefoot.core.values import Failure, Verdict
 from surefoot.engine.bodies import Interrupted, TimeUp, is_cancelled
 from surefoot.engine.decide import request_id
 from surefoot.engine.link import Link, context_of
-from surefoot.engine.outcomes import Attempt, failed, text_of_error, unknown
+from surefoot.engine.outcomes import Attempt, checked, failed, text_of_error, unknown
 from surefoot.engine.plan import call_digest
 from surefoot.engine.work import Suspended, Work
 
@@ -150,7 +150,9 @@ async def _attempt(work: Work, call: Call) -> ev.Event:
         if is_cancelled():
             raise
         error = raised
-    except (Exception, SystemExit, BaseExceptionGroup, Suspended) as raised:  # noqa: BLE001  an observation, whatever it is
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as raised:  # noqa: BLE001  an observation, whatever it is
         error = raised
     attempt.duration = int((work.clock.monotonic() - began) * 1e6)
     attempt.now = work.clock.now()
@@ -200,7 +202,12 @@ async def _failed(work: Work, attempt: Attempt, error: BaseException) -> ev.Even
         if spec.repeatable or not error.began:
             return ev.ToolFailed(call.id, Failure("cancelled", "the run was cancelled"), call.attempt, 0, attempt.duration)
         return unknown(attempt, "the run was cancelled while it ran")
-    event = failed(attempt, error, work.plan.rules, work.clock.jitter())
+    chance = work.clock.jitter()
+    try:
+        event = failed(attempt, error, work.plan.rules, chance)
+    except Exception as broken:  # noqa: BLE001  an error whose own attributes raise is an error of the tool all the same
+        told = RuntimeError(f"{type(error).__name__}, of which no more can be read: {text_of_error(broken)}")
+        event = failed(attempt, told, work.plan.rules, chance)
     if isinstance(event, ev.ToolIndeterminate) and spec.effect == "reconcilable":
         return await _probed(work, attempt, event.reason)
     return event
@@ -215,8 +222,11 @@ async def _probed(work: Work, attempt: Attempt, reason: str, spare: int = 0) -> 
     except Exception as error:  # noqa: BLE001  a probe that fails leaves the outcome unknown
         return unknown(attempt, f"{reason}; the probe failed: {text_of_error(error)}")
     if isinstance(found, Done):
-        output = found.result if isinstance(found.result, ToolOutput) else ToolOutput(str(found.result))
-        return await _returned(work, attempt, output)
+        try:
+            output = found.result if isinstance(found.result, ToolOutput) else ToolOutput(str(found.result))
+            return await _kept(work, attempt, output)
+        except Exception as error:  # noqa: BLE001  it happened, but with what result nobody can say
+            return unknown(attempt, f"{reason}; the probe's result cannot be kept: {text_of_error(error)}")
     if call.attempt > attempt.spec.retries + spare:
         failure = Failure("tool_retryable", f"{reason} (tried {call.attempt} times; the probe says it did not happen)")
         return ev.ToolFailed(call.id, failure, call.attempt, 0, attempt.duration)
@@ -225,20 +235,31 @@ async def _probed(work: Work, attempt: Attempt, reason: str, spare: int = 0) -> 
 
 
 async def _returned(work: Work, attempt: Attempt, output: ToolOutput) -> ev.Event:
-    """A result, cut to the tool's limit; what is cut off goes to a blob."""
+    """The event of a result; one that cannot be kept is a failure of the tool, or unknown."""
+    try:
+        return await _kept(work, attempt, output)
+    except Exception as error:  # noqa: BLE001  the body is over: whatever goes wrong now must not look like a dead worker
+        return await _failed(work, attempt, error)
+
+
+async def _kept(work: Work, attempt: Attempt, output: ToolOutput) -> ev.ToolReturned:
+    """A result, cut to the tool's limit; what is cut off goes to a blob. Raises when it cannot be stored."""
     call, text, blob, size = attempt.call, output.text, "", 0
+    if not isinstance(text, str):
+        raise TypeError(f"the result's text is {text!r:.100}, not a str")
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
-            return await _failed(work, attempt, TypeError("the result holds a lone surrogate, which is not valid UTF-8"))
+            raise TypeError("the result holds a lone surrogate, which is not valid UTF-8") from None
     if len(text) > attempt.spec.result_limit:
         size = len(text)
         kept = text[: work.plan.rules.result_cap]
         blob = await work.blobs.save(kept.encode())
         text = text[: attempt.spec.result_limit]
     parts = await stored(work, output.parts) if output.parts else ()
-    return ev.ToolReturned(call.id, text, parts, blob, size, call.attempt, attempt.duration, attempt.spent)
+    event = ev.ToolReturned(call.id, text, parts, blob, size, call.attempt, attempt.duration, attempt.spent)
+    return checked(event) if parts else event
 
 
 async def stored(work: Work, parts: Sequence[P]) -> tuple[P, ...]:

@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from surefoot.core import events as ev
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.tool import ToolContext, silent
 from surefoot.core.values import Spent
+from surefoot.engine.outcomes import checked
 from surefoot.engine.work import Work
 
 __all__ = ["Link", "context_of"]
@@ -33,8 +32,7 @@ class Link:
 
     def __call__(self, kind: str, text: str, data: Mapping[str, Any]) -> None:
         """Record progress or a span, in order."""
-        event = self._event(kind, text, dict(data))
-        msgspec.json.encode(event)  # what cannot be stored fails here, in the tool that said it
+        event = checked(self._event(kind, text, dict(data)))  # what cannot be stored fails here, in the tool that said it
         if _running_loop() is self._work.loop:
             self._add(event)
         else:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, TypeVar, cast
 
+import msgspec
+
+from surefoot.core import codec
 from surefoot.core import events as ev
 from surefoot.core.call import Call
-from surefoot.core.errors import InvalidArguments, ModelError, Retry, ToolFailed
+from surefoot.core.errors import InvalidArguments, JournalCorrupt, ModelError, Retry, ToolFailed
 from surefoot.core.state import State
 from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Failure, Spent
 from surefoot.engine.plan import Rules
 
-__all__ = ["Attempt", "backoff", "failed", "kind_of", "model_failed", "text_of_error", "unknown"]
+__all__ = ["Attempt", "backoff", "checked", "failed", "kind_of", "model_failed", "text_of_error", "unknown"]
 
 _PERMANENT = (ValueError, TypeError, KeyError, PermissionError, FileNotFoundError)
 _PERMANENT_STATUS = frozenset({400, 401, 403, 404, 409, 422})
 _MESSAGE_LIMIT = 2_000
+#: No delay that a tool or a provider asks for is longer: a year, in seconds. A time beyond 64 bits could not be stored.
+_LONGEST = 365 * 86_400.0
+
+E = TypeVar("E", bound=ev.Event)
 
 
 class Attempt:
@@ -49,11 +57,11 @@ def failed(attempt: Attempt, error: BaseException, rules: Rules, chance: float) 
     """The event for an exception of a tool. Only what is known not to have happened is a failure."""
     call, spec = attempt.call, attempt.spec
     if isinstance(error, InvalidArguments):
-        return _failure(attempt, "invalid_arguments", str(error), "Correct the arguments and call again.")
+        return _failure(attempt, "invalid_arguments", text_of_error(error, bare=True), "Correct the arguments and call again.")
     if isinstance(error, ToolFailed):
         return _failure(attempt, "tool_permanent", text_of_error(error, bare=True), _alternatives(spec))
     if isinstance(error, Retry):
-        delay = backoff(call.attempt, rules, chance) if error.after is None else max(0.0, error.after)
+        delay = _delay(error.after, backoff(call.attempt, rules, chance))
         return _again(attempt, "tool_retryable", text_of_error(error, bare=True), delay)
     message = f"no answer within {attempt.seconds:.3g} s" if attempt.timed_out else text_of_error(error)
     if not spec.repeatable:
@@ -82,12 +90,22 @@ def model_failed(state: State, error: Exception, rules: Rules, now: int, chance:
     tries = state.model_failures + 1
     retry_at = 0
     if error.retryable and tries < rules.model_tries:
-        delay = max(error.retry_after or 0.0, backoff(tries, rules, chance))
+        delay = max(_delay(error.retry_after, 0.0), backoff(tries, rules, chance))
         retry_at = now + int(delay * 1e6) + 1
     data: dict[str, Any] = {"tries": tries} if not retry_at else {}
     hint = "" if retry_at else "mend the cause, then `surefoot resume` goes on from here"
     failure = Failure(error.kind, str(error)[:_MESSAGE_LIMIT], hint, error.status, error.request_id, data)
     return ev.ModelFailed(state.step, failure, state.attempt, retry_at)
+
+
+def checked(event: E) -> E:
+    """The event as it will be read from the journal. Raises TypeError when it could be written but never be read again."""
+    try:
+        return cast("E", codec.decode(*codec.encode(event)))
+    except JournalCorrupt as error:
+        raise TypeError(f"a value has the wrong type: {error.__cause__}") from error
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise TypeError(f"a value cannot be stored: {text_of_error(error)}") from error
 
 
 def text_of_error(error: BaseException, *, bare: bool = False) -> str:
@@ -101,6 +119,13 @@ def text_of_error(error: BaseException, *, bare: bool = False) -> str:
         text = f"{text[:_MESSAGE_LIMIT]}… ({len(text)} characters)"
     name = type(error).__name__
     return text if bare and text else f"{name}: {text}" if text else name
+
+
+def _delay(wish: object, otherwise: float) -> float:
+    """The seconds that somebody asks to wait, within reason; ``otherwise`` where that is no number."""
+    if isinstance(wish, bool) or not isinstance(wish, int | float) or math.isnan(wish):
+        return otherwise
+    return min(max(0.0, wish), _LONGEST)
 
 
 def _failure(attempt: Attempt, kind: str, message: str, hint: str = "") -> ev.ToolFailed:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Literal
 
@@ -78,14 +79,15 @@ async def child(store: Store, worker: Worker, row: RunRow, parent: str) -> State
 
 
 async def merged(
-    deltas: AsyncGenerator[Delta], records: AsyncGenerator[ev.Record], then: Callable[[], None]
+    deltas: AsyncGenerator[Delta], records: AsyncGenerator[ev.Record], rest: Callable[[], Awaitable[int]]
 ) -> AsyncGenerator[ev.Record | Delta]:
-    """Both as they come, until the records end, each delta right behind the record that asked for it; ``then`` is called
-    once both listen.
+    """Both as they come, each delta right behind the record that asked for it, until the records end or the run rests.
+
+    ``rest`` is called once both listen, and gives the sequence number at which the run rests; what it raises is raised.
     """
     early: list[Delta] = []
     seq = 0
-    async with aclosing(_arrivals(deltas, records, then)) as arrivals:
+    async with aclosing(_arrivals(deltas, records, rest)) as arrivals:
         async for item in arrivals:
             if isinstance(item, Delta) and item.after > seq:
                 early.append(item)  # pieces come straight from the worker, records by way of the store
@@ -98,9 +100,9 @@ async def merged(
 
 
 async def _arrivals(
-    deltas: AsyncGenerator[Delta], records: AsyncGenerator[ev.Record], then: Callable[[], None]
+    deltas: AsyncGenerator[Delta], records: AsyncGenerator[ev.Record], rest: Callable[[], Awaitable[int]]
 ) -> AsyncGenerator[ev.Record | Delta]:
-    """Both as they come, until the records end."""
+    """Both as they come, until the records end, or the one has come at which the run rests."""
     queue: asyncio.Queue[Any] = asyncio.Queue()
     end = object()
 
@@ -108,28 +110,39 @@ async def _arrivals(
         async for item in source:
             queue.put_nowait(item)
 
-    async def pump_records() -> None:
-        last: Any = end
-        try:
-            await pump(records)
-        except Exception as error:  # noqa: BLE001  raised again for whoever reads
-            last = error
-        queue.put_nowait(last)
+    async def pump_records() -> object:
+        await pump(records)
+        return end
 
-    tasks = [asyncio.create_task(pump(deltas)), asyncio.create_task(pump_records())]
+    tasks = [asyncio.create_task(pump(deltas)), asyncio.create_task(_last(pump_records(), queue))]
     await asyncio.sleep(0)
-    then()
+    tasks.append(asyncio.create_task(_last(rest(), queue)))
+    seq, rests = 0, sys.maxsize
     try:
-        while (item := await queue.get()) is not end:
-            if isinstance(item, Exception):
+        while seq < rests and (item := await queue.get()) is not end:
+            if isinstance(item, BaseException):
                 raise item
+            if isinstance(item, int):
+                rests = item
+                continue
             yield item
+            seq = item.seq if isinstance(item, ev.Record) else seq
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await deltas.aclose()
         await records.aclose()
+
+
+async def _last(ending: Awaitable[Any], queue: asyncio.Queue[Any]) -> None:
+    """Put what ``ending`` gives, or raises, into the queue."""
+    try:
+        queue.put_nowait(await ending)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001  raised again for whoever reads
+        queue.put_nowait(error)
 
 
 async def soon(event: asyncio.Event, seconds: float) -> None:
