@@ -206,7 +206,10 @@ async def test_a_failure_ends_the_turn_and_is_said(model: LocalModel) -> None:
     assert answer == "the station does not answer"
 
 
-@pytest.mark.parametrize("text", ["Who are you?", "what can you do?", "Are you a person?", "What's your name?"])
+@pytest.mark.parametrize(
+    "text",
+    ["Who are you?", "what can you do?", "Are you a person?", "What's your name?", "who am I talking to?", "Are you real?"],
+)
 async def test_it_says_what_it_is(model: LocalModel, text: str) -> None:
     reply, streamed = await ask(model, text, tools(weather, zorp))
     said = text_of(reply.parts)
@@ -214,6 +217,12 @@ async def test_it_says_what_it_is(model: LocalModel, text: str) -> None:
     assert "weather (Get the weather forecast for a city), zorp" in said
     assert streamed == said
     assert "no tools" in text_of((await ask(model, text))[0].parts)
+
+
+@pytest.mark.parametrize("text", ["What's my name?", "who is the president?", "Who are my friends?", "How are you?"])
+async def test_it_says_what_it_is_only_when_it_is_asked(model: LocalModel, text: str) -> None:
+    reply, _ = await ask(model, text, tools(weather))
+    assert "offline demo model" not in text_of(reply.parts)
 
 
 async def test_a_human_is_asked_where_a_tool_reaches_one(model: LocalModel) -> None:

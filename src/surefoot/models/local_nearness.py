@@ -58,10 +58,17 @@ _EXAMPLES: dict[Kind, tuple[str, ...]] = {
     ),
     "self": (
         "Who are you and who made you?",
+        "Tell me your name, please.",
         "Which name do you go by?",
+        "Who is it that I am talking to?",
+        "Please introduce yourself.",
+        "Say who you are.",
+        "Tell me something about yourself.",
         "What are you able to help me with?",
         "Which things can you do?",
+        "Which tools have you got?",
         "Are you a human or a machine?",
+        "Are you a real person or an artificial intelligence?",
         "What kind of model are you?",
     ),
     "memory": (
@@ -79,6 +86,14 @@ _EXAMPLES: dict[Kind, tuple[str, ...]] = {
         "Connect me with your manager.",
     ),
 }
+
+
+#: "Your name" and "my name" are one to the embedder, so examples about the speaker are left out where only the model is
+#: spoken to.
+_SPEAKER = re.compile(r"\b(?:i|me|my|mine|myself)\b", re.IGNORECASE)
+_SPOKEN_TO = re.compile(r"\b(?:you|your|yours|yourself)\b", re.IGNORECASE)
+#: Without one of these words, nobody asks what the model itself is.
+_ITSELF = re.compile(r"\b(?:you|your|yours|yourself|this|talking|speaking|chatting)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +128,8 @@ class Nearness:
         for row, (whole, rest) in enumerate(zip(asked, bare, strict=True)):
             heads = (vectors[whole], vectors[rest])
             near = [max(_near(head, [vectors[view] for view in own]) for head in heads) for own in views]
-            nearest = max(((_cosine(heads[0], vectors[text]), kind) for kind, text in samples), key=operator.itemgetter(0))
+            meant = [(kind, text) for kind, text in samples if not _beside(whole, kind, text)]
+            nearest = max(((_cosine(heads[0], vectors[text]), kind) for kind, text in meant), key=operator.itemgetter(0))
             tools = [one + _TOKENS_WEIGHT * word for one, word in zip(near, words[row], strict=True)]
             measured.append(Measured(tools, nearest[1], nearest[0]))
         return measured
@@ -136,6 +152,15 @@ class Nearness:
 def about(spec: ToolSpec) -> str:
     """The first paragraph of a tool's description."""
     return " ".join(spec.description.strip().partition("\n\n")[0].split())[:_LONGEST]
+
+
+def _beside(asked: str, kind: Kind, example: str) -> bool:
+    """Whether a request and an example are about different persons, however near they are."""
+    if kind == "self":
+        return _ITSELF.search(asked) is None
+    only_model = _SPOKEN_TO.search(asked) is not None and _SPEAKER.search(asked) is None
+    only_speaker = _SPEAKER.search(example) is not None and _SPOKEN_TO.search(example) is None
+    return only_model and only_speaker
 
 
 def _views(spec: ToolSpec) -> list[str]:

@@ -26,7 +26,7 @@ _VALUES_BONUS = 0.1
 #: A tool whose choice the text does not make must be meant more clearly.
 _INCOMPLETE = 0.45
 #: From here on, a question is about the model itself, or a wish for a human.
-_MEANT = 0.45
+_MEANT = 0.4
 
 
 @dataclass(frozen=True, slots=True)
