@@ -18,6 +18,8 @@ from surefoot.journal.owner import new_owner
 from surefoot.journal.sqlite import Settings as SqliteSettings
 from surefoot.models import Models
 from surefoot.models.pricing import has_price, price
+from surefoot.recovery.backoff import Backoff
+from surefoot.recovery.retry import Policy as RetryPolicy
 from surefoot.settings import Settings
 from surefoot.tools.function import as_tool
 from surefoot.tools.output import output_of
@@ -77,6 +79,7 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
         free=frozenset(spec.name for spec in specs if spec.repeatable and parts.policy.settled(spec) == "allow"),
         output=output,
         policy=parts.policy,
+        retries=RetryPolicy(backoff=Backoff(settings.backoff, settings.backoff_cap)),
         instructions=agent.instructions,
         limits=limits,
         settings=agent.settings,
@@ -123,8 +126,6 @@ def _rules(settings: Settings) -> Rules:
         model_tries=settings.model_tries,
         answer_tries=settings.answer_tries,
         parallel=settings.parallel,
-        backoff=settings.backoff,
-        backoff_cap=settings.backoff_cap,
         tool_timeout=settings.tool_timeout,
         result_cap=settings.result_cap,
     )

@@ -21,6 +21,7 @@ from surefoot.core import events as ev
 from surefoot.core.judging import Judged
 from surefoot.core.request import Request
 from surefoot.core.run import Run
+from surefoot.core.taxonomy import KINDS
 from surefoot.core.tool import Effect, ToolSpec
 from surefoot.runs.intake import ListOptions, RunOptions
 
@@ -85,17 +86,17 @@ NAMING = [("Failure", 0), ("ModelError", 0), ("_fail", 2), ("_failure", 1), ("_a
 
 def test_every_kind_of_failure_is_documented() -> None:
     documented = {words(row[0])[0]: row for row in rows("errors.md", "Kinds of failure")}
-    adapters = re.search(r"``kind`` is one of the taxonomy.*?: (.*?)\.", errors.ModelError.__doc__ or "", re.DOTALL)
-    assert adapters is not None
     named = {
         kind for path in SOURCE.rglob("*.py") if "testing" not in path.parts for call in NAMING for kind in literals(path, *call)
     }
-    named |= {kind.strip() for kind in adapters[1].replace("\n", " ").split(",")} | errors.PERMANENT_KINDS
-    assert sorted(named - documented.keys()) == []
-    assert sorted(documented.keys() - named) == [], "nothing fails so"
+    adapters = re.search(r"``kind`` is one of the taxonomy.*?: (.*?)\.", errors.ModelError.__doc__ or "", re.DOTALL)
+    assert adapters is not None
+    named |= {kind.strip() for kind in adapters[1].replace("\n", " ").split(",")}
+    assert sorted(named - KINDS.keys()) == []
+    assert sorted(documented) == sorted(KINDS)
     for kind, (_, _, again, _) in documented.items():
-        if kind in errors.PERMANENT_KINDS:
-            assert again == "no", kind
+        assert (again == "yes") == KINDS[kind].retryable, kind
+        assert (again == "at its reset") == KINDS[kind].resets, kind
 
 
 def test_every_kind_of_warning_is_documented() -> None:

@@ -33,6 +33,8 @@
 
 from __future__ import annotations
 
+from surefoot.core.taxonomy import PERMANENT_KINDS
+
 __all__ = [
     "PERMANENT_KINDS",
     "AlreadyDecided",
@@ -63,23 +65,6 @@ __all__ = [
     "UnknownProvider",
     "UnsupportedAnnotation",
 ]
-
-#: Kinds of failure that another try cannot mend.
-PERMANENT_KINDS = frozenset(
-    {
-        "auth",
-        "permission",
-        "not_found",
-        "invalid_request",
-        "context_overflow",
-        "content_filtered",
-        "quota_exhausted",
-        "tool_permanent",
-        "cancelled",
-        "deadline_exceeded",
-        "unknown_outcome",
-    }
-)
 
 
 class SurefootError(Exception):

@@ -1,7 +1,7 @@
 """Every seam of surefoot: a Protocol of at most five methods, with at least two implementations and one contract suite.
 
 Reading order: `Journal`, `Runs`, `Leases`, `Blobs` and `Upkeep` are the store; `Model`, `Tool` and `Policy` are what an
-agent is made of; `Clock`, `Live`, `Projection` and `Embedder` are the rest.
+agent is made of; `Retries`, `Clock`, `Live`, `Projection` and `Embedder` are the rest.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.judging import Judged
 from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, OutputSchema
 from surefoot.core.rows import Claim, Problem, Query, RunRow
+from surefoot.core.taxonomy import Trial
 from surefoot.core.tool import Done, NotDone, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Verdict
 
@@ -34,6 +35,7 @@ __all__ = [
     "Problem",
     "Projection",
     "Query",
+    "Retries",
     "RunRow",
     "Runs",
     "Store",
@@ -290,6 +292,22 @@ class Policy(Protocol):
 
     def judge(self, call: Judged) -> Verdict:
         """The verdict on one call. Must not raise; what it cannot decide, it asks."""
+        ...
+
+
+class Retries(Protocol):
+    """Decides what a failure is, and whether and when another try follows. Pure: a random number is given."""
+
+    def kind_of(self, error: BaseException) -> str:
+        """The kind of an exception, in the taxonomy of ``core.taxonomy`` or a user's own."""
+        ...
+
+    def harmless(self, error: BaseException) -> bool:
+        """Whether somebody vouches that whatever raised this has done nothing."""
+        ...
+
+    def delay(self, trial: Trial, chance: float) -> float | None:
+        """Seconds until the next try, for a random number in [0, 1); None when there is none."""
         ...
 
 

@@ -72,8 +72,9 @@ async def ask(work: Work, attempt: int) -> None:
         await _seen(work)
         work.ledger.hold(replied)
         return
+    took = work.clock.monotonic() - began
     await _seen(work)
-    await work.ledger.outcome(model_failed(state, failure, plan.rules, work.clock.now(), work.clock.jitter()))
+    await work.ledger.outcome(model_failed(state, failure, plan, work.clock.now(), work.clock.jitter(), took))
 
 
 async def _fits(work: Work) -> bool:

@@ -165,6 +165,8 @@ async def _attempt(work: Work, call: Call) -> ev.Event:
         return ev.ToolProgressed(call.id, "waits for other runs", {}, runs)
     attempt.timed_out = isinstance(error, TimeUp)
     attempt.seconds = seconds
+    if work.state.deadline:
+        attempt.left = (work.state.deadline - attempt.now) / 1e6
     return await _failed(work, attempt, error)
 
 
@@ -204,10 +206,10 @@ async def _failed(work: Work, attempt: Attempt, error: BaseException) -> ev.Even
         return unknown(attempt, "the run was cancelled while it ran")
     chance = work.clock.jitter()
     try:
-        event = failed(attempt, error, work.plan.rules, chance)
+        event = failed(attempt, error, work.plan.retries, chance)
     except Exception as broken:  # noqa: BLE001  an error whose own attributes raise is an error of the tool all the same
         told = RuntimeError(f"{type(error).__name__}, of which no more can be read: {text_of_error(broken)}")
-        event = failed(attempt, told, work.plan.rules, chance)
+        event = failed(attempt, told, work.plan.retries, chance)
     if isinstance(event, ev.ToolIndeterminate) and spec.effect == "reconcilable":
         return await _probed(work, attempt, event.reason)
     return event

@@ -1,9 +1,8 @@
-"""What an exception or a result of a tool means: an event. Pure, but for the blobs that large results go to."""
+"""What an exception of a tool or a model means: an event. Pure; the plan's `Retries` says whether another try follows."""
 
 from __future__ import annotations
 
-import math
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -11,26 +10,33 @@ from surefoot.core import codec
 from surefoot.core import events as ev
 from surefoot.core.call import Call
 from surefoot.core.errors import InvalidArguments, JournalCorrupt, ModelError, Retry, ToolFailed
+from surefoot.core.ports import Retries
 from surefoot.core.state import State
+from surefoot.core.taxonomy import Trial
 from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Failure, Spent
-from surefoot.engine.plan import Rules
+from surefoot.engine.plan import Plan
 
-__all__ = ["Attempt", "backoff", "checked", "failed", "kind_of", "model_failed", "text_of_error", "unknown"]
+__all__ = ["Attempt", "checked", "failed", "model_failed", "text_of_error", "unknown"]
 
-_PERMANENT = (ValueError, TypeError, KeyError, PermissionError, FileNotFoundError)
-_PERMANENT_STATUS = frozenset({400, 401, 403, 404, 409, 422})
 _MESSAGE_LIMIT = 2_000
-#: No delay that a tool or a provider asks for is longer: a year, in seconds. A time beyond 64 bits could not be stored.
-_LONGEST = 365 * 86_400.0
+_LATE = "the next try would have come after the run's deadline; resume it with a later one"
 
 E = TypeVar("E", bound=ev.Event)
+
+
+class _Chance(NamedTuple):
+    """Who decides on another try, a random number for it, and how long somebody asked to wait."""
+
+    retries: Retries
+    number: float
+    wish: float | None
 
 
 class Attempt:
     """One try of one call: what it is, and what is known of it when it ends."""
 
-    __slots__ = ("call", "duration", "now", "request", "seconds", "spec", "spent", "timed_out")
+    __slots__ = ("call", "duration", "left", "now", "request", "seconds", "spec", "spent", "timed_out")
 
     def __init__(self, call: Call, spec: ToolSpec, request: str) -> None:
         self.call = call
@@ -40,36 +46,25 @@ class Attempt:
         self.now = 0
         self.timed_out = False
         self.seconds = 0.0
+        self.left = float("inf")
         self.spent: Spent | None = None
 
 
-def kind_of(error: BaseException) -> str:
-    """``tool_permanent`` when another try cannot help, else ``tool_retryable``. HTTP clients' status codes count."""
-    status = _status(error)
-    if status:
-        return "tool_permanent" if status in _PERMANENT_STATUS else "tool_retryable"
-    if isinstance(error, (ConnectionError, TimeoutError)):
-        return "timeout" if isinstance(error, TimeoutError) else "connection"
-    return "tool_permanent" if isinstance(error, _PERMANENT) else "tool_retryable"
-
-
-def failed(attempt: Attempt, error: BaseException, rules: Rules, chance: float) -> ev.Event:
+def failed(attempt: Attempt, error: BaseException, retries: Retries, chance: float) -> ev.Event:
     """The event for an exception of a tool. Only what is known not to have happened is a failure."""
-    call, spec = attempt.call, attempt.spec
+    spec = attempt.spec
     if isinstance(error, InvalidArguments):
         return _failure(attempt, "invalid_arguments", text_of_error(error, bare=True), "Correct the arguments and call again.")
     if isinstance(error, ToolFailed):
         return _failure(attempt, "tool_permanent", text_of_error(error, bare=True), _alternatives(spec))
     if isinstance(error, Retry):
-        delay = _delay(error.after, backoff(call.attempt, rules, chance))
-        return _again(attempt, "tool_retryable", text_of_error(error, bare=True), delay)
+        return _again(attempt, "tool_retryable", text_of_error(error, bare=True), _Chance(retries, chance, error.after))
     message = f"no answer within {attempt.seconds:.3g} s" if attempt.timed_out else text_of_error(error)
-    if not spec.repeatable:
+    kind = "timeout" if attempt.timed_out else retries.kind_of(error)
+    if not spec.repeatable and (attempt.timed_out or not retries.harmless(error)):
         return unknown(attempt, message)
-    kind = "timeout" if attempt.timed_out else kind_of(error)
-    if kind == "tool_permanent":
-        return _failure(attempt, kind, message, _alternatives(spec))
-    return _again(attempt, kind, message, backoff(call.attempt, rules, chance))
+    wish = error.retry_after if isinstance(error, ModelError) else None
+    return _again(attempt, kind, message, _Chance(retries, chance, wish))
 
 
 def unknown(attempt: Attempt, reason: str) -> ev.ToolIndeterminate:
@@ -78,24 +73,24 @@ def unknown(attempt: Attempt, reason: str) -> ev.ToolIndeterminate:
     return ev.ToolIndeterminate(call.id, attempt.request, reason, call.attempt, call.digest, attempt.duration)
 
 
-def backoff(attempt: int, rules: Rules, chance: float) -> float:
-    """Seconds to wait after the n-th try (from 1): full jitter (Brooker, "Exponential Backoff And Jitter", 2015)."""
-    return chance * min(rules.backoff_cap, rules.backoff * 2.0 ** min(attempt - 1, 30))
-
-
-def model_failed(state: State, error: Exception, rules: Rules, now: int, chance: float) -> ev.ModelFailed:
-    """The event for a model's failure, with the time of the next try where one may help."""
+def model_failed(state: State, error: Exception, plan: Plan, now: int, chance: float, seconds: float) -> ev.ModelFailed:
+    """The event for a model's failure after so many seconds, with the time of the next try where one may help."""
     if not isinstance(error, ModelError):
-        error = ModelError("server", f"the model raised {text_of_error(error)}")
-    tries = state.model_failures + 1
-    retry_at = 0
-    if error.retryable and tries < rules.model_tries:
-        delay = max(_delay(error.retry_after, 0.0), backoff(tries, rules, chance))
+        kind = plan.retries.kind_of(error)
+        kind = "server" if kind in ("tool_retryable", "tool_permanent") else kind  # the model's own code, not a tool's
+        error = ModelError(kind, f"the model raised {text_of_error(error)}")
+    left = (state.deadline - now) / 1e6 if state.deadline else float("inf")
+    trial = Trial(error.kind, state.model_failures + 1, plan.rules.model_tries, error.retry_after, left)
+    delay = plan.retries.delay(trial, chance)
+    retry_at, hint, data = 0, "", dict[str, Any]()
+    if delay is not None:
         retry_at = now + int(delay * 1e6) + 1
-    data: dict[str, Any] = {"tries": tries} if not retry_at else {}
-    hint = "" if retry_at else "mend the cause, then `surefoot resume` goes on from here"
+    else:
+        data = {"tries": trial.tries}
+        late = plan.retries.delay(msgspec.structs.replace(trial, left=float("inf")), chance) is not None
+        hint = _LATE if late else "mend the cause, then `surefoot resume` goes on from here"
     failure = Failure(error.kind, str(error)[:_MESSAGE_LIMIT], hint, error.status, error.request_id, data)
-    return ev.ModelFailed(state.step, failure, state.attempt, retry_at)
+    return ev.ModelFailed(state.step, failure, state.attempt, retry_at, int(seconds * 1e6))
 
 
 def checked(event: E) -> E:
@@ -121,22 +116,17 @@ def text_of_error(error: BaseException, *, bare: bool = False) -> str:
     return text if bare and text else f"{name}: {text}" if text else name
 
 
-def _delay(wish: object, otherwise: float) -> float:
-    """The seconds that somebody asks to wait, within reason; ``otherwise`` where that is no number."""
-    if isinstance(wish, bool) or not isinstance(wish, int | float) or math.isnan(wish):
-        return otherwise
-    return min(max(0.0, wish), _LONGEST)
-
-
 def _failure(attempt: Attempt, kind: str, message: str, hint: str = "") -> ev.ToolFailed:
     call = attempt.call
     return ev.ToolFailed(call.id, Failure(kind, message, hint), call.attempt, 0, attempt.duration, attempt.spent)
 
 
-def _again(attempt: Attempt, kind: str, message: str, delay: float) -> ev.ToolFailed:
-    """Another try, while the tool's budget lasts."""
+def _again(attempt: Attempt, kind: str, message: str, chance: _Chance) -> ev.ToolFailed:
+    """Another try, while the tool's budget and the run's time last."""
     call, spec = attempt.call, attempt.spec
-    if call.attempt > spec.retries:
+    trial = Trial(kind, call.attempt, spec.retries + 1, chance.wish, attempt.left)
+    delay = chance.retries.delay(trial, chance.number)
+    if delay is None:
         tries = f"{message} (tried {call.attempt} times)" if call.attempt > 1 else message
         return _failure(attempt, kind, tries, _alternatives(spec))
     retry_at = attempt.now + int(delay * 1e6) + 1
@@ -145,13 +135,3 @@ def _again(attempt: Attempt, kind: str, message: str, delay: float) -> ev.ToolFa
 
 def _alternatives(spec: ToolSpec) -> str:
     return f"You can use {', '.join(spec.alternatives)} instead." if spec.alternatives else ""
-
-
-def _status(error: BaseException) -> int:
-    """The HTTP status of the errors of common clients (httpx, requests, aiohttp, the vendors' SDKs)."""
-    for place in (error, getattr(error, "response", None)):
-        for name in ("status_code", "status", "code"):
-            value = getattr(place, name, None)
-            if type(value) is int and 100 <= value <= 599:
-                return value
-    return 0

@@ -12,7 +12,7 @@ from surefoot.core import canonical
 from surefoot.core.agent import Instructions
 from surefoot.core.messages import Usage
 from surefoot.core.model import ModelSettings
-from surefoot.core.ports import Model, Output, Policy, Tool
+from surefoot.core.ports import Model, Output, Policy, Retries, Tool
 from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Limits
 
@@ -32,8 +32,6 @@ class Rules:
     hold_for: float = 30.0
     max_claims: int = 5
     parallel: int = 16
-    backoff: float = 0.5
-    backoff_cap: float = 60.0
     tool_timeout: float = 600.0
     result_cap: int = 16 * 1024 * 1024
 
@@ -52,6 +50,7 @@ class Plan:
     tools: Mapping[str, Tool]
     output: Output
     policy: Policy
+    retries: Retries
     instructions: Instructions = ""
     limits: Limits = Limits()
     settings: ModelSettings = ModelSettings()
