@@ -28,7 +28,6 @@ from surefoot.runs.intake import Input, ListOptions, RunOptions, add, deadline_o
 from surefoot.runs.roster import Roster
 from surefoot.runs.thread import LoopThread, Turn
 from surefoot.settings import Settings
-from surefoot.wiring import assemble, check_price, plan_of
 
 __all__ = ["App"]
 
@@ -62,9 +61,11 @@ class App:
         policy: Policy | None = None,
         clock: Clock | None = None,
     ) -> None:
+        from surefoot.wiring import assemble  # with it come stores and providers: on first need, so that importing is quick
+
         self._parts = assemble(store, settings, clock, policy)
         self._approve = approve
-        self._roster = Roster(lambda agent: plan_of(agent, self._parts))
+        self._roster = Roster(self._parts.plan_of)
         self._worker: Worker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = LoopThread()
@@ -246,7 +247,7 @@ class App:
         ``limits`` and ``deadline`` take the place of those it had. Raises RunError for a cancelled run, UnknownAgent.
         """
         row = await self._parts.store.get(await self._id(run))
-        check_price(self._roster.plan_of(row.agent), limits)
+        self._parts.check_price(self._roster.plan_of(row.agent), limits)
         until = deadline_of(self._parts.clock, deadline)
         await desk.resumed(self._parts.store, row.id, ev.RunResumed(by, limits, until))
         return await self.wait(row.id)
@@ -340,7 +341,7 @@ class App:
         name = agent if isinstance(agent, str) else agent.name
         if not isinstance(agent, str):
             self._roster.add(agent)
-        check_price(self._roster.plan_of(name), options.get("limits"))
+        self._parts.check_price(self._roster.plan_of(name), options.get("limits"))
         return await add(self._parts.store, self._parts.clock, name, prompt, options, parent)
 
     async def _working(self) -> Worker:

@@ -39,6 +39,14 @@ class Parts:
         self.models = Models(embedder=_minilm)
         self.owner = new_owner()
 
+    def plan_of(self, agent: Agent[Any, Any]) -> Plan:
+        """See `plan_of`."""
+        return plan_of(agent, self)
+
+    def check_price(self, plan: Plan, limits: Limits | None) -> None:
+        """See `check_price`."""
+        check_price(plan, limits)
+
 
 def assemble(store: str | Store, settings: Settings | None, clock: Clock | None, policy: Policy | None) -> Parts:
     """The parts for a store; settings come from the environment when none are given."""
