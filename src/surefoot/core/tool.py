@@ -12,6 +12,7 @@ import msgspec
 from typing_extensions import TypeVar
 
 from surefoot.core.messages import File, Image, Text
+from surefoot.core.tracing import span_id, trace_id, traceparent
 
 __all__ = ["Done", "Effect", "NotDone", "ToolContext", "ToolOutput", "ToolSpec", "silent"]
 
@@ -102,6 +103,11 @@ class ToolContext(msgspec.Struct, Generic[Deps], frozen=True, kw_only=True):
         """A logger whose records say which run and call they belong to."""
         extra = {"run": self.run_id, "call": self.call_id, "session": self.session, "trace_id": self.trace_id}
         return logging.LoggerAdapter(_log, extra)
+
+    @property
+    def traceparent(self) -> str:
+        """The W3C ``traceparent`` header for what the tool asks of others, so that it is one trace with the run."""
+        return traceparent(trace_id(self.trace_id, self.run_id), span_id(self.run_id, "call", self.call_id, self.attempt))
 
     def progress(self, note: str, **data: Any) -> None:  # noqa: ANN401  any JSON value
         """Record how far the tool is; anyone who follows the run sees it. Safe from any thread."""

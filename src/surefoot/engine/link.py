@@ -9,6 +9,7 @@ from typing import Any
 from surefoot.core import events as ev
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.tool import ToolContext, silent
+from surefoot.core.tracing import span_id
 from surefoot.core.values import Spent
 from surefoot.engine.outcomes import checked
 from surefoot.engine.work import Work
@@ -58,6 +59,7 @@ class Link:
             parent=context.run_id,
             parent_call=context.call_id,
             trace_id=context.trace_id,
+            parent_span=span_id(context.run_id, "call", context.call_id, context.attempt),
             limits=self._work.remaining(),
             deadline=self._work.state.deadline,
         )

@@ -94,8 +94,8 @@ async def add(
     started = await _first_event(store, clock, agent, prompt, options)
     if parent is not None:
         started = msgspec.structs.replace(
-            started, parent=parent.parent, parent_call=parent.parent_call, trace_id=parent.trace_id, limits=parent.limits,
-            deadline=_earlier(started.deadline, parent.deadline),
+            started, parent=parent.parent, parent_call=parent.parent_call, trace_id=parent.trace_id,
+            parent_span=parent.parent_span, limits=parent.limits, deadline=_earlier(started.deadline, parent.deadline),
         )  # fmt: skip
     started = readable(started)
     row, created = await store.add(clock.new_id(), started)
