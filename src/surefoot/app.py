@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
@@ -24,9 +23,9 @@ from surefoot.engine.worker import Settings as WorkerSettings
 from surefoot.engine.worker import Worker
 from surefoot.runs import desk
 from surefoot.runs.following import below, child, driven, follow, merged, soon
+from surefoot.runs.home import Home
 from surefoot.runs.intake import Input, ListOptions, RunOptions, add, deadline_of, ended_before, inherited, query_of, storable
 from surefoot.runs.roster import Roster
-from surefoot.runs.thread import LoopThread, Turn
 from surefoot.settings import Settings
 
 __all__ = ["App"]
@@ -66,11 +65,8 @@ class App:
         self._parts = assemble(store, settings, clock, policy)
         self._approve = approve
         self._roster = Roster(self._parts.plan_of)
-        self._worker: Worker | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = LoopThread()
-        self._turn = Turn()
-        self._closing = False
+        parts = self._parts
+        self._home = Home(parts.store, parts.live, self._hire, parts.models.aclose, parts.settings.grace)
         for agent in agents:
             self._roster.name(agent)
 
@@ -97,56 +93,17 @@ class App:
         """Open the store and begin to work. Raises what is wrong with an agent or the store. Twice is no error; while the
         application closes, this waits until it has, and opens it again.
         """
-        loop = asyncio.get_running_loop()
-        if self._worker is not None and self._loop is loop and not self._closing:
-            return
-        if self._loop is not None and self._loop is not loop and not self._loop.is_closed():
-            raise RunError("this App belongs to another event loop; use app.run_sync(…) from here, or make an App for this loop")
-        async with self._turn.mine():
-            if self._worker is not None and self._loop is loop:
-                return
-            for name in self._roster.agents:
-                self._roster.plan(name)
-            parts, settings = self._parts, self._parts.settings
-            if self._worker is not None:  # its loop ended before it was closed
-                self._closed()
-                for part in (parts.live, parts.store):
-                    with suppress(RuntimeError):  # what of theirs belonged to that loop has ended with it
-                        await part.close()
-            await parts.store.open()
-            self._loop = loop
-            self._worker = Worker(
-                parts.store, parts.clock, parts.live, self._roster.plan,
-                WorkerSettings(parts.owner, settings.lease, settings.poll, settings.concurrency, settings.adopt),
-                children=self._child, answer=lambda state: self._asked(tuple(state.requests.values())),
-            )  # fmt: skip
-            self._worker.open(self._roster.plans)
+        await self._working()
 
     async def close(self) -> None:
         """Let runs in work go on for `Settings.grace` seconds, then leave them to another worker, and close the store."""
-        async with self._turn.mine(), AsyncExitStack() as last:
-            worker = self._worker
-            if worker is None:
-                return
-            last.callback(self._closed)
-            for part in (self._parts.store.close, self._parts.live.close, self._parts.models.aclose):
-                last.push_async_callback(part)
-            self._closing = True  # tools in work keep their worker until they are done
-            try:
-                await worker.close(self._parts.settings.grace)
-            except asyncio.CancelledError:  # no patience any more, but nothing may be left behind
-                await worker.close(0)
-                raise
-
-    def _closed(self) -> None:
-        self._worker = self._loop = None
-        self._closing = False
+        await self._home.close()
 
     def run_sync(self, awaitable: Awaitable[T]) -> T:
         """Run anything of this application from a script or a notebook, and wait for it: on the loop the application was
         opened on, else on a thread of its own. Raises RunError on that loop itself, where waiting would never end.
         """
-        return self._thread.wait_for(awaitable, self._loop, lambda: self._worker is None)
+        return self._home.wait_for(awaitable)
 
     # ── starting and waiting ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -345,9 +302,18 @@ class App:
         return await add(self._parts.store, self._parts.clock, name, prompt, options, parent)
 
     async def _working(self) -> Worker:
-        await self.open()
-        assert self._worker is not None  # open() made it
-        return self._worker
+        return await self._home.open(self._roster.check)
+
+    def _hire(self) -> Worker:
+        """A worker that has begun."""
+        parts, settings = self._parts, self._parts.settings
+        worker = Worker(
+            parts.store, parts.clock, parts.live, self._roster.plan,
+            WorkerSettings(parts.owner, settings.lease, settings.poll, settings.concurrency, settings.adopt),
+            children=self._child, answer=lambda state: self._asked(tuple(state.requests.values())),
+        )  # fmt: skip
+        worker.open(self._roster.plans)
+        return worker
 
     async def _take(self, state: State) -> None:
         """Work on a run that may be ready, if its agent is known here."""
@@ -387,7 +353,7 @@ class App:
         spend: Callable[[Spent], None],
     ) -> Run[Any]:
         """Run a child for a tool; when it waits, the tool's body stops and is run again once the child has ended."""
-        store, worker = self._parts.store, self._worker  # also while closing: who opens waits for this very tool
+        store, worker = self._parts.store, self._home.worker  # also while closing: who opens waits for this very tool
         if worker is None:
             raise RunError("this App was closed while a tool of its was in work; it starts no more runs")
         if not isinstance(agent, str):

@@ -44,6 +44,11 @@ class Roster:
                 del self.agents[agent.name]
             raise
 
+    def check(self) -> None:
+        """Make every plan that is still to be made. Raises what is wrong with an agent."""
+        for name in self.agents:
+            self.plan(name)
+
     def plan(self, name: str) -> Plan | None:
         """The plan of an agent, None when there is no agent of that name."""
         plan = self.plans.get(name)
