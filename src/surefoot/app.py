@@ -10,11 +10,12 @@ from typing import Any, Literal, Self, Unpack, overload
 
 from typing_extensions import TypeVar
 
+from surefoot.approvals.layers import PolicyChoice
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.errors import ConfigurationError, RunError, RunNotFound, UnknownEvent
 from surefoot.core.model import Delta
-from surefoot.core.ports import Clock, Policy, Query, RunRow, Store
+from surefoot.core.ports import Clock, Query, RunRow, Store
 from surefoot.core.request import Request
 from surefoot.core.run import Run, run_of
 from surefoot.core.state import ENDED, State, fold
@@ -43,7 +44,8 @@ class App:
         agents: the agents whose runs this process drives; `run` adds the ones it is given.
         settings: `Settings`; from ``SUREFOOT_…`` variables when not given.
         approve: called with each question of a run that waits; True, False, or None to leave it open.
-        policy: what may run unasked; by default what is not unsafe.
+        policy: what may run unasked: Cedar text, a Path to it, ``Lists(allow=…, ask=…, deny=…)``, several of these, or a
+            Policy of your own; where no rule speaks, what is not unsafe.
         clock: time, for tests.
 
     Opens on first use, or with ``async with``. Belongs to the event loop it was opened on; from anywhere else, use
@@ -57,14 +59,14 @@ class App:
         agents: Sequence[Agent[Any, Any]] = (),
         settings: Settings | None = None,
         approve: desk.Approve | None = None,
-        policy: Policy | None = None,
+        policy: PolicyChoice | None = None,
         clock: Clock | None = None,
     ) -> None:
         from surefoot.wiring import assemble  # with it come stores and providers: on first need, so that importing is quick
 
         self._parts = assemble(store, settings, clock, policy)
         self._approve = approve
-        self._roster = Roster(self._parts.plan_of)
+        self._roster = Roster(self._parts.plan_of, self._parts.check_policies)
         parts = self._parts
         self._home = Home(parts.store, parts.live, self._hire, parts.models.aclose, parts.settings.grace)
         for agent in agents:

@@ -39,6 +39,8 @@ class Settings:
         context_budget: estimated tokens of a prompt; 0 takes three quarters of the model's window.
         backoff: seconds of the first delay before another try, doubled each time, with full jitter.
         backoff_cap: seconds no delay passes.
+        policy: files or folders of Cedar rules that hold for every agent, separated as in ``PATH``.
+        hide_denied: do not show a model the tools whose calls a policy always denies.
 
     Raises ConfigurationError for a value that cannot work, with the setting's name and its variable's.
     """
@@ -59,6 +61,8 @@ class Settings:
     context_budget: int = 0
     backoff: float = 0.5
     backoff_cap: float = 60.0
+    policy: str = ""
+    hide_denied: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
 
-from surefoot.approvals.policy import EffectPolicy
+from surefoot.approvals.layers import Layer, Lists, PolicyChoice, Source, layers_of
+from surefoot.approvals.policy import CedarPolicy
 from surefoot.clock import SystemClock
 from surefoot.core import canonical
 from surefoot.core.agent import Agent, ToolChoice
@@ -24,16 +27,18 @@ from surefoot.settings import Settings
 from surefoot.tools.function import as_tool
 from surefoot.tools.output import output_of
 
-__all__ = ["Parts", "assemble", "check_price", "plan_of"]
+__all__ = ["Parts", "assemble", "check_policies", "check_price", "plan_of"]
 
 
 class Parts:
     """What an application is made of, ready to be opened."""
 
-    def __init__(self, store: str | Store, settings: Settings, clock: Clock | None = None, policy: Policy | None = None) -> None:
+    def __init__(
+        self, store: str | Store, settings: Settings, clock: Clock | None = None, policy: PolicyChoice | None = None
+    ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
-        self.policy: Policy = policy or EffectPolicy()
+        self.policy = _policy(policy, settings)
         self.store: Store = _store(store, settings, self.clock) if isinstance(store, str) else store
         self.live = live_of(self.store, self.clock)
         self.models = Models(embedder=_minilm)
@@ -43,12 +48,16 @@ class Parts:
         """See `plan_of`."""
         return plan_of(agent, self)
 
+    def check_policies(self, plans: Mapping[str, Plan]) -> None:
+        """See `check_policies`."""
+        check_policies(plans)
+
     def check_price(self, plan: Plan, limits: Limits | None) -> None:
         """See `check_price`."""
         check_price(plan, limits)
 
 
-def assemble(store: str | Store, settings: Settings | None, clock: Clock | None, policy: Policy | None) -> Parts:
+def assemble(store: str | Store, settings: Settings | None, clock: Clock | None, policy: PolicyChoice | None) -> Parts:
     """The parts for a store; settings come from the environment when none are given."""
     return Parts(store, settings or Settings.from_env(), clock, policy)
 
@@ -66,6 +75,7 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
         )
     tools, toolsets = _tools(agent)
     specs = tuple(tool.spec for tool in tools.values())
+    policy = _agent_policy(agent, parts.policy)
     output = output_of(agent.output)
     model = _model(agent, parts)
     limits = agent.limits
@@ -83,10 +93,10 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
         digest=digest,
         model=model,
         tools=tools,
-        specs=specs,
-        free=frozenset(spec.name for spec in specs if spec.repeatable and parts.policy.settled(spec) == "allow"),
+        specs=tuple(spec for spec in specs if not (settings.hide_denied and policy.settled(spec) == "deny")),
+        free=frozenset(spec.name for spec in specs if spec.repeatable and policy.settled(spec) == "allow"),
         output=output,
-        policy=parts.policy,
+        policy=policy,
         retries=RetryPolicy(backoff=Backoff(settings.backoff, settings.backoff_cap)),
         instructions=agent.instructions,
         limits=limits,
@@ -100,6 +110,41 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
     )
     check_price(plan, limits)
     return plan
+
+
+def check_policies(plans: Mapping[str, Plan]) -> None:
+    """Raise ConfigurationError for rules that name a tool or argument that there is not, or compare unlike things."""
+    known = {name for plan in plans.values() for name in plan.tools}
+    for plan in plans.values():
+        if isinstance(plan.policy, CedarPolicy):
+            plan.policy.admit([tool.spec for tool in plan.tools.values()], known)
+
+
+def _policy(choice: PolicyChoice | None, settings: Settings) -> Policy:
+    """The policy of an application: the settings' layers, then its own."""
+    layers: list[Layer] = []
+    for path in filter(None, settings.policy.split(os.pathsep)):
+        layers += layers_of(Path(path), path)
+    if choice is None:
+        return CedarPolicy(layers)
+    if isinstance(choice, str | Path | Lists | Sequence):
+        return CedarPolicy([*layers, *layers_of(choice, "policy")])
+    if layers:
+        raise ConfigurationError(
+            f"the setting policy={settings.policy!r} cannot be joined with a Policy object; give its rules to the App instead"
+        )
+    return choice
+
+
+def _agent_policy(agent: Agent[Any, Any], policy: Policy) -> Policy:
+    """An agent's own layers over those of its application."""
+    if agent.policy is None:
+        return policy
+    if not isinstance(policy, CedarPolicy):
+        raise ConfigurationError(
+            f"agent {agent.name!r} has rules of its own, which cannot be joined with the App's Policy object"
+        )
+    return policy.within(layers_of(cast("Source", agent.policy), f"agent {agent.name}"))  # which says when it is none
 
 
 def _name_of(function: object) -> str:

@@ -1,1 +1,5 @@
-"""Who may decide what, and what may run without anybody deciding."""
+"""Questions to a human: what asks, who may answer, and what an answer is worth."""
+
+from surefoot.approvals.layers import Lists, allow, ask, deny
+
+__all__ = ["Lists", "allow", "ask", "deny"]

@@ -1,12 +1,33 @@
-"""The policy that follows from the tools' effects alone: what is unsafe asks, everything else runs."""
+"""Policies: `CedarPolicy`, which judges calls by layers of Cedar rules, and `EffectPolicy`, what holds where no rule speaks.
+
+A verdict is the strictest that any layer gives: a plain forbid denies; an error, a value that does not fit, or an ``@ask``
+forbid asks; a permit allows. Only where no rule speaks does the tool's effect decide. Cedar itself answers Allow when a
+forbid fails to evaluate, so errors are read before its answer is.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from surefoot.approvals.cedar import Clause, groups_of
+from surefoot.approvals.layers import Layer, own_layer
+from surefoot.approvals.mapping import Form, forms_of, mapped
+from surefoot.approvals.world import faults
+from surefoot.core import canonical
+from surefoot.core.errors import ConfigurationError
 from surefoot.core.ports import Judged
 from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Verdict
 
-__all__ = ["EffectPolicy"]
+__all__ = ["CedarPolicy", "EffectPolicy", "Explained"]
+
+#: Definitions of one tool that are kept ready; one name may mean several in an application of several agents.
+_KEPT = 16
 
 
 class EffectPolicy:
@@ -26,3 +47,203 @@ class EffectPolicy:
         if call.tool.effect == "unsafe":
             return Verdict(call.call, "ask", ("effect:unsafe",), "the tool is unsafe: it cannot be undone or repeated")
         return Verdict(call.call, "allow", (f"effect:{call.tool.effect}",))
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A verdict with what it was made from: the rules in scope, those that held, errors, and the context they saw."""
+
+    verdict: Verdict
+    scope: tuple[Clause, ...]
+    held: tuple[Clause, ...]
+    errors: tuple[str, ...]
+    context: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What is made of the rules for one tool, once."""
+
+    tool: ToolSpec
+    rules: tuple[Clause, ...]
+    settled: Verdict | None
+    form: Form
+    policies: Any
+    entities: Any
+
+
+class CedarPolicy:
+    """Layers of Cedar rules, over the tools' own, over their effects."""
+
+    def __init__(self, layers: Sequence[Layer] = ()) -> None:
+        self.layers = tuple(layers)
+        self._effects = EffectPolicy()
+        self._ready: dict[str, list[_Ready]] = {}
+        self.digest = canonical.digest(self._effects.digest, *[part for layer in layers for part in (layer.name, layer.text)])[
+            :16
+        ]
+
+    def within(self, layers: Sequence[Layer]) -> CedarPolicy:
+        """This policy with further layers."""
+        return CedarPolicy((*self.layers, *layers)) if layers else self
+
+    def admit(self, tools: Sequence[ToolSpec], known: Iterable[str] = ()) -> None:
+        """Raise ConfigurationError, with the line, when a rule cannot hold where these tools are.
+
+        ``known`` are the names of all tools of the application; a rule may name them, too.
+        """
+        found = list(faults(self.layers, tools, known))
+        if found:
+            more = f" (and {len(found) - 1} more; see `surefoot policy check`)" if len(found) > 1 else ""
+            raise ConfigurationError(f"the policy cannot be used: {found[0]}{more}")
+
+    def settled(self, tool: ToolSpec) -> str:
+        """See `Policy.settled`."""
+        settled = self._for(tool).settled
+        return settled.verdict if settled else ""
+
+    def judge(self, call: Judged) -> Verdict:
+        """See `Policy.judge`."""
+        ready = self._for(call.tool)
+        if ready.settled is not None:
+            return msgspec.structs.replace(ready.settled, call=call.call)
+        return self._explained(ready, call).verdict
+
+    def explain(self, call: Judged) -> Explained:
+        """A verdict, and how it came about."""
+        ready = self._for(call.tool)
+        explained = self._explained(ready, call)
+        return explained if ready.settled is None else replace(explained, verdict=self.judge(call))
+
+    def _for(self, tool: ToolSpec) -> _Ready:
+        kept = self._ready.setdefault(tool.name, [])
+        for ready in kept:
+            if ready.tool is tool or ready.tool == tool:
+                return ready
+        kept.append(self._made(tool))
+        del kept[:-_KEPT]
+        return kept[-1]
+
+    def _made(self, tool: ToolSpec) -> _Ready:
+        rules = (*[clause for layer in self.layers for clause in layer.of(tool)], *own_layer(tool))
+        if not rules:
+            return _Ready(tool, (), self._effects.judge(Judged("", "{}", tool, "")), Form("record"), None, None)
+        import cedarpy
+
+        parents = [{"type": "Action", "id": group} for group in groups_of(tool)]
+        action = {"uid": {"type": "Action", "id": tool.name}, "attrs": {}, "parents": parents}
+        entities = cedarpy.Entities.from_json_str(json.dumps([action]))
+        policies = cedarpy.PolicySet.from_str("\n".join(rule.text for rule in rules))
+        return _Ready(tool, rules, _settled(rules), forms_of(tool.input_schema), policies, entities)
+
+    def _explained(self, ready: _Ready, call: Judged) -> Explained:
+        context = _context(ready.form, call)
+        if not ready.rules:
+            return Explained(self._effects.judge(call), (), (), (), context)
+        held, errors = _evaluated(ready, call, context)
+        verdict = _verdict(call.call, held, errors, context["unmapped"])
+        if verdict is None:
+            verdict = msgspec.structs.replace(self._effects.judge(call), facts=True)
+        return Explained(verdict, ready.rules, held, errors, context)
+
+
+def _settled(rules: Sequence[Clause]) -> Verdict | None:
+    """The verdict that holds whatever the arguments are, if there is one."""
+    plain = [rule for rule in rules if not rule.conditional]
+    if any(rule.verdict == "deny" for rule in plain):
+        plain = [rule for rule in plain if rule.verdict == "deny"]
+    elif len(plain) < len(rules):
+        return None
+    verdict = _verdict("", plain, (), ())
+    assert verdict is not None  # there is at least one rule
+    return msgspec.structs.replace(verdict, facts=verdict.verdict == "deny")
+
+
+def _evaluated(ready: _Ready, call: Judged, context: Mapping[str, Any]) -> tuple[tuple[Clause, ...], tuple[str, ...]]:
+    """The rules that hold, and what could not be evaluated. Without a schema, so that what does not need a missing value
+    is still heard.
+    """
+    import cedarpy
+
+    request = {
+        "principal": {"type": "Agent", "id": call.agent},
+        "action": {"type": "Action", "id": call.tool.name},
+        "resource": {"type": "Tool", "id": call.tool.name},
+        "context": context,
+    }
+    result = cedarpy.is_authorized(request, ready.policies, ready.entities)
+    errors = list(result.diagnostics.errors)
+    if result.decision == cedarpy.Decision.NoDecision and not errors:
+        errors.append("the request could not be evaluated")
+    return tuple(ready.rules[int(reason.removeprefix("policy"))] for reason in result.diagnostics.reasons), tuple(errors)
+
+
+def _verdict(call: str, held: Sequence[Clause], errors: Sequence[str], unmapped: Sequence[str]) -> Verdict | None:
+    """The strictest of what the rules that hold say; None where nothing speaks."""
+    denies = [rule for rule in held if rule.verdict == "deny"]
+    if denies:
+        return Verdict(call, "deny", _names(denies), _reason(denies, "a rule forbids it"), facts=True)
+    asks = [rule for rule in held if rule.verdict == "ask"]
+    troubles = [f"a rule could not be evaluated: {error}" for error in errors]
+    if unmapped:
+        troubles.append(f"the rules cannot judge {', '.join(unmapped)}")
+    if asks or troubles:
+        names = (*_names(asks), *(["error"] if errors else []), *(["unmapped"] if unmapped else []))
+        reason = "; ".join([*([_reason(asks, "a rule asks")] if asks else []), *troubles])
+        return _demanding(Verdict(call, "ask", names, reason, facts=True), asks)
+    allows = [rule for rule in held if rule.verdict == "allow"]
+    return Verdict(call, "allow", _names(allows), facts=True) if allows else None
+
+
+def _names(rules: Sequence[Clause]) -> tuple[str, ...]:
+    return tuple(sorted(dict.fromkeys(rule.name for rule in rules)))
+
+
+def _reason(rules: Sequence[Clause], otherwise: str) -> str:
+    return "; ".join(dict.fromkeys(rule.reason for rule in rules if rule.reason)) or otherwise
+
+
+def _demanding(verdict: Verdict, asks: Sequence[Clause]) -> Verdict:
+    """The verdict with every rule's demands: the shortest time, the fields that all let be edited, a no if any says so."""
+    demands = list(dict.fromkeys(rule.demand for rule in asks if rule.demand is not None))
+    if not demands:
+        return verdict
+    named = [set(demand.may_edit) for demand in demands if demand.may_edit is not None]
+    ends = sorted(
+        {demand.on_expiry for demand in demands if demand.on_expiry}, key=lambda end: (end != "deny", end != "fail", end)
+    )
+    needs = list(dict.fromkeys((demand.roles, demand.quorum) for demand in demands))
+    return msgspec.structs.replace(
+        verdict,
+        roles=tuple(roles for roles, _ in needs),
+        quorums=tuple(quorum for _, quorum in needs),
+        quorum=max(quorum for _, quorum in needs),
+        distinct=any(demand.distinct for demand in demands),
+        expires=min((demand.expires for demand in demands if demand.expires), default=0),
+        on_expiry=ends[0] if ends else "",
+        may_edit=tuple(sorted(set.intersection(*named))) if named else None,
+    )
+
+
+def _context(form: Form, call: Judged) -> dict[str, Any]:
+    """What a rule may look at, as Cedar's JSON."""
+    state = call.state
+    try:
+        given = mapped(form, canonical.loads(call.arguments))
+    except ValueError:
+        given = mapped(form, None)
+    context: dict[str, Any] = {
+        "args": given.args,
+        "count": given.count,
+        "unmapped": list(given.unmapped),
+        "user": call.user,
+        "tenant": call.tenant,
+        "session": call.session,
+        "effect": call.tool.effect,
+        "tags": list(call.tool.tags),
+        "step": state.step if state else 0,
+        "calls": state.tool_calls if state else 0,
+    }
+    if state is None or state.cost is not None:
+        context["cost"] = (state.cost or 0) if state else 0
+    return context

@@ -43,6 +43,7 @@ class Agent(Generic[Deps, Out]):
         limits: when to stop; by default after 50 model calls.
         settings: how the model is asked.
         memory: long-term memory, or None.
+        policy: rules for this agent's calls, over those of its application: Cedar text, a Path, ``Lists(ask=[…])``.
         version: a label for your own use; recorded with every claim.
 
     Raises ConfigurationError for a name, tools or limits that are none.
@@ -61,6 +62,7 @@ class Agent(Generic[Deps, Out]):
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
         memory: object | None = None,
+        policy: object | None = None,
         version: str = "",
     ) -> None: ...
 
@@ -77,6 +79,7 @@ class Agent(Generic[Deps, Out]):
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
         memory: object | None = None,
+        policy: object | None = None,
         version: str = "",
     ) -> None: ...
 
@@ -93,6 +96,7 @@ class Agent(Generic[Deps, Out]):
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
         memory: object | None = None,
+        policy: object | None = None,
         version: str = "",
     ) -> None: ...
 
@@ -109,6 +113,7 @@ class Agent(Generic[Deps, Out]):
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
         memory: object | None = None,
+        policy: object | None = None,
         version: str = "",
     ) -> None: ...
 
@@ -124,6 +129,7 @@ class Agent(Generic[Deps, Out]):
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
         memory: object | None = None,
+        policy: object | None = None,
         version: str = "",
     ) -> None:
         _check(name, tools, limits)
@@ -136,6 +142,7 @@ class Agent(Generic[Deps, Out]):
         self.limits = limits
         self.settings = settings
         self.memory = memory
+        self.policy = policy
         self.version = version
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a policy is asked."""
+"""What a policy is asked, and a rule as a tool's author writes one down."""
 
 from __future__ import annotations
 

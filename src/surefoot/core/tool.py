@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 from surefoot.core.messages import File, Image, Text
 from surefoot.core.tracing import span_id, trace_id, traceparent
 
-__all__ = ["Done", "Effect", "NotDone", "ToolContext", "ToolOutput", "ToolSpec", "silent"]
+__all__ = ["Done", "Effect", "NotDone", "Rule", "ToolContext", "ToolOutput", "ToolSpec", "silent"]
 
 #: What running a tool does to the world; see ``docs/reference/effects.md``.
 Effect = Literal["read", "idempotent", "reconcilable", "unsafe"]
@@ -24,11 +24,30 @@ _log = logging.getLogger("surefoot.tool")
 Deps = TypeVar("Deps", default=Any)
 
 
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One rule for a tool's calls: ``allow``, ``ask`` or ``deny`` when a Cedar condition holds, always without one.
+
+    ``roles`` are alternatives; ``quorum`` is how many must agree; ``distinct`` keeps the run's own user out; ``expires`` is a
+    time like ``4h``; ``may_edit`` names the arguments an approval may change, any when None.
+    """
+
+    verdict: Literal["allow", "ask", "deny"]
+    when: str = ""
+    roles: tuple[str, ...] = ()
+    quorum: int = 1
+    distinct: bool = False
+    expires: str = ""
+    on_expiry: str = ""
+    may_edit: tuple[str, ...] | None = None
+    reason: str = ""
+
+
 class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything known of a tool without running it.
 
     Schemas are JSON Schema 2020-12. ``timeout`` is in seconds; ``retries`` counts tries after the first; ``result_limit``
-    is in characters; ``concurrency`` bounds calls at once in one process; ``examples`` are requests that mean this tool.
+    is in characters; ``concurrency`` bounds calls at once in one process; ``examples`` are requests that mean this tool;
+    ``toolset`` names the set it came in, ``rules`` are its author's.
     """
 
     name: str
@@ -44,6 +63,8 @@ class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     untrusted: bool = False
     examples: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
+    toolset: str = ""
+    rules: tuple[Rule, ...] = ()
 
     @property
     def repeatable(self) -> bool:

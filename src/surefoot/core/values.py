@@ -62,6 +62,7 @@ class Failure(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Verdict(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What a policy says of one call: ``allow``, ``ask`` or ``deny``, by which rules, and what an approval must meet.
 
+    ``roles`` holds, for each rule that asks, the roles of which one is enough, and ``quorums`` how many must agree to each.
     ``facts`` marks a verdict that looked at arguments or context and is therefore recorded even when it allows.
     """
 
@@ -77,3 +78,4 @@ class Verdict(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     may_edit: tuple[str, ...] | None = None
     origins: dict[str, str] = {}
     facts: bool = False
+    quorums: tuple[int, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from surefoot.core.agent import Agent
@@ -13,10 +13,12 @@ __all__ = ["Roster"]
 
 
 class Roster:
-    """One application's agents. ``make`` makes an agent's plan, and raises what is wrong with the agent."""
+    """One application's agents. ``make`` makes an agent's plan, and raises what is wrong with the agent; ``check`` raises
+    what is wrong with all plans together.
+    """
 
-    def __init__(self, make: Callable[[Agent[Any, Any]], Plan]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[[Agent[Any, Any]], Plan], check: Callable[[Mapping[str, Plan]], None]) -> None:
+        self._make, self._check = make, check
         self.agents: dict[str, Agent[Any, Any]] = {}
         self.plans: dict[str, Plan] = {}
 
@@ -54,6 +56,12 @@ class Roster:
         plan = self.plans.get(name)
         if plan is None and name in self.agents:
             plan = self.plans[name] = self._make(self.agents[name])
+            if len(self.plans) == len(self.agents):
+                try:
+                    self._check(self.plans)
+                except BaseException:
+                    del self.plans[name]
+                    raise
         return plan
 
     def plan_of(self, name: str) -> Plan:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypedDict, get_args
+from typing import Any, TypedDict, cast, get_args
 
 from surefoot.core.errors import ConfigurationError
-from surefoot.core.tool import Done, Effect, NotDone
+from surefoot.core.tool import Done, Effect, NotDone, Rule
 from surefoot.tools.mistakes import nearest
 
 __all__ = ["Options", "Probe", "checked", "is_async", "name_of"]
@@ -37,6 +37,8 @@ class Options(TypedDict, total=False):
         untrusted: its results are written by strangers.
         examples: requests that mean this tool.
         alternatives: names of tools to use when this one fails.
+        rules: when its calls run unasked, ask or do not run: ``[allow(when=…), ask("approver", when=…)]``, from
+            `surefoot.approvals`; where none speaks, the effect decides.
         probe: for ``reconcilable``: from an idempotency key to `Done` or `NotDone`, sync or async.
     """
 
@@ -51,6 +53,7 @@ class Options(TypedDict, total=False):
     untrusted: bool
     examples: Sequence[str]
     alternatives: Sequence[str]
+    rules: Sequence[Rule]
     probe: Probe | None
 
 
@@ -84,11 +87,20 @@ def checked(name: str, function: Callable[..., Any], options: Mapping[str, Any])
             raise ConfigurationError(f"tool {name!r}: {key} must be greater than 0, not {options[key]!r}")
     if options.get("retries", 0) < 0:
         raise ConfigurationError(f"tool {name!r}: retries must be 0 or more, not {options['retries']!r}")
-    words = {key: tuple(options[key]) for key in _WORDS if key in options}
+    words: dict[str, tuple[Any, ...]] = {key: tuple(options[key]) for key in _WORDS if key in options}
     for key in words:
         if isinstance(options[key], str):
             raise ConfigurationError(f"tool {name!r}: {key} must be a list of texts: {key}=[{options[key]!r}]")
+    if "rules" in options:
+        words["rules"] = _rules(name, options["rules"])
     return {key: words.get(key, value) for key, value in options.items() if key not in ("name", "probe")}
+
+
+def _rules(name: str, rules: object) -> tuple[Rule, ...]:
+    given = tuple(rules) if isinstance(rules, Sequence) and not isinstance(rules, str) else (rules,)
+    if not all(isinstance(rule, Rule) for rule in given):
+        raise ConfigurationError(f"tool {name!r}: rules must be a list of allow(…), ask(…), deny(…), not {rules!r:.100}")
+    return cast("tuple[Rule, ...]", given)
 
 
 def _check_name(name: str) -> None:
