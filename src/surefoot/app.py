@@ -27,6 +27,7 @@ from surefoot.runs.following import below, child, driven, follow, merged, soon
 from surefoot.runs.home import Home
 from surefoot.runs.intake import Input, ListOptions, RunOptions, add, deadline_of, ended_before, inherited, query_of, storable
 from surefoot.runs.roster import Roster
+from surefoot.runs.sessions import Sessions
 from surefoot.settings import Settings
 
 __all__ = ["App"]
@@ -81,6 +82,11 @@ class App:
     def agents(self) -> Mapping[str, Agent[Any, Any]]:
         """The agents by name."""
         return self._roster.agents
+
+    @property
+    def sessions(self) -> Sessions:
+        """Conversations: `list`, `get`, `show`, `rename`, `fork`, `export` and `delete` them."""
+        return Sessions(self._parts.store, self._parts.clock, self._parts.owner, self.open)
 
     # ── opening and closing ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -285,8 +291,7 @@ class App:
     ) -> Sequence[str]:
         """Delete runs that ended before a time, for good; their ids."""
         await self.open()
-        before = ended_before(self._parts.clock, older_than)
-        return await self._parts.store.prune(before=before, status=status)
+        return await self._parts.store.prune(before=ended_before(self._parts.clock, older_than), status=status)
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -297,9 +302,7 @@ class App:
     async def _put(
         self, agent: Agent[Any, Any] | str, prompt: Input, options: RunOptions, parent: ev.RunStarted | None = None
     ) -> RunRow:
-        name = agent if isinstance(agent, str) else agent.name
-        if not isinstance(agent, str):
-            self._roster.add(agent)
+        name = self._roster.known(agent)
         self._parts.check_price(self._roster.plan_of(name), options.get("limits"))
         return await add(self._parts.store, self._parts.clock, name, prompt, options, parent)
 
@@ -358,9 +361,7 @@ class App:
         store, worker = self._parts.store, self._home.worker  # also while closing: who opens waits for this very tool
         if worker is None:
             raise RunError("this App was closed while a tool of its was in work; it starts no more runs")
-        if not isinstance(agent, str):
-            self._roster.add(agent)
-        own = self._roster.plan_of(agent if isinstance(agent, str) else agent.name).limits
+        own = self._roster.plan_of(self._roster.known(agent)).limits
         row = await self._put(agent, prompt, *inherited(parent, options, own))
         state = await child(store, worker, row, parent.parent)
         spend(state.spent)

@@ -44,7 +44,7 @@ _ENDS = (ev.RunFinished, ev.RunFailed, ev.RunCancelled)
 _BY_STORE = (ev.RunStarted, ev.RunClaimed, ev.EventRedacted, ev.Unknown)
 _OUTSIDE = (
     ev.MessageReceived, ev.ApprovalVoted, ev.ApprovalDecided, ev.ApprovalExpired, ev.ApprovalRevoked,
-    ev.RunCancelRequested,
+    ev.RunCancelRequested, ev.SessionRenamed,
 )  # fmt: skip
 
 

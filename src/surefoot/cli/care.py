@@ -12,7 +12,7 @@ from surefoot.app import App
 from surefoot.cli.codes import Code
 from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
-from surefoot.cli.questions import read_line
+from surefoot.cli.questions import sure
 from surefoot.cli.screen import Screen
 from surefoot.cli.writing import count, line, period
 from surefoot.core.errors import ConfigurationError, JournalError
@@ -55,7 +55,7 @@ def prune(
 
     async def pruned() -> Code:
         async with place_of(context, store, agents).reading() as app:
-            if not yes and not await _sure(
+            if not yes and not await sure(
                 screen, f"Delete runs that are {' or '.join(statuses)} for more than {older_than}, for good?"
             ):
                 screen.note("nothing was deleted")
@@ -65,14 +65,6 @@ def prune(
         return Code.DONE
 
     raise typer.Exit(complete(pruned()))
-
-
-async def _sure(screen: Screen, question: str) -> bool:
-    if not screen.attended:
-        raise ConfigurationError("without a terminal nobody can be asked; say --yes")
-    screen.ask(f"{question} (y/n) ")
-    said = await read_line()
-    return (said or "").strip().lower() in ("y", "yes")
 
 
 def doctor(

@@ -12,11 +12,11 @@ from typing import Any
 from surefoot.app import App
 from surefoot.cli.screen import Screen
 from surefoot.cli.writing import line
-from surefoot.core.errors import AlreadyDecided
+from surefoot.core.errors import AlreadyDecided, ConfigurationError
 from surefoot.core.request import Request
 from surefoot.core.run import Run
 
-__all__ = ["account", "answerable", "ask", "how_to_decide", "read_line"]
+__all__ = ["account", "answerable", "ask", "how_to_decide", "read_line", "sure"]
 
 
 def account() -> str:
@@ -112,6 +112,15 @@ async def read_line() -> str | None:
 
 def _set(future: asyncio.Future[None]) -> Callable[[], None]:
     return lambda: None if future.done() else future.set_result(None)
+
+
+async def sure(screen: Screen, question: str) -> bool:
+    """Whether somebody says yes to a deletion. Raises ConfigurationError where nobody can be asked."""
+    if not screen.attended:
+        raise ConfigurationError("without a terminal nobody can be asked; say --yes")
+    screen.ask(f"{question} (y/n) ")
+    said = await read_line()
+    return (said or "").strip().lower() in ("y", "yes")
 
 
 def how_to_decide(run: Run[Any]) -> list[str]:

@@ -122,6 +122,7 @@ _SAY: dict[type, _Say] = {
     ev.RunFailed: lambda e, _: failure(e.error),
     ev.RunCancelled: lambda e, _: f"cancelled{_by(e.by)}{_why(e.reason)}",
     ev.RunResumed: lambda e, _: f"resumed{_by(e.by)}",
+    ev.SessionRenamed: lambda e, _: f"session renamed{_by(e.by)}: {line(e.title)}",
     ev.MessageReceived: lambda e, _: f"message{_by(e.by)}: {short(parts_text(e.parts), 1_000)}",
     ev.MemoryRecalled: lambda e, _: f"recalled {len(e.entries)} memories, {e.tokens:,} tokens",
     ev.ContextCompacted: _compacted,

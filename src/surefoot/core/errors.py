@@ -22,6 +22,7 @@
     ├── RunError
     │   ├── RunConflict           the same id with another agent, session or input
     │   ├── RunNotFound
+    │   ├── SessionNotFound
     │   ├── RequestNotFound       no such question, or not in this run
     │   └── AlreadyDecided        someone was faster, or the run has ended
     ├── ModelError                a model's request failed; ``kind`` says how
@@ -55,6 +56,7 @@ __all__ = [
     "RunConflict",
     "RunError",
     "RunNotFound",
+    "SessionNotFound",
     "StoreUnavailable",
     "SurefootError",
     "ToolError",
@@ -179,6 +181,14 @@ class RunNotFound(RunError):
     def __init__(self, run: str) -> None:
         self.run = run
         super().__init__(f"there is no run {run!r}; `surefoot runs` lists them")
+
+
+class SessionNotFound(RunError):
+    """No session of that name, of that user."""
+
+    def __init__(self, session: str) -> None:
+        self.session = session
+        super().__init__(f"there is no session {session!r}; `surefoot sessions list` lists them")
 
 
 class RequestNotFound(RunError):

@@ -108,6 +108,13 @@ class RunResumed(_Event, frozen=True, gc=False, tag="run.resumed"):
     deadline: int = 0
 
 
+class SessionRenamed(_Event, frozen=True, gc=False, tag="session.renamed"):
+    """Somebody gave the run's session a title; the last one counts, and ``""`` takes it away."""
+
+    title: str
+    by: str = ""
+
+
 class MessageReceived(_Event, frozen=True, gc=False, tag="message.received"):
     """Somebody said something to a run that had started."""
 
@@ -359,7 +366,7 @@ class RunPruned(_Event, frozen=True, gc=False, tag="run.pruned"):
 # fmt: off
 Event = (
     RunStarted | RunClaimed | RunSuspended | RunWarned | RunCancelRequested | RunFinished | RunFailed
-    | RunCancelled | RunResumed | MessageReceived | MemoryRecalled | ContextCompacted | HandedOff
+    | RunCancelled | RunResumed | SessionRenamed | MessageReceived | MemoryRecalled | ContextCompacted | HandedOff
     | ModelRequested | ModelReplied | ModelFailed | OutputRejected | CallsJudged | ToolDenied
     | ApprovalRequested | ApprovalVoted | ApprovalDecided | ApprovalExpired | ApprovalConsumed
     | ApprovalRevoked | ToolStarted | ToolProgressed | ToolReturned | ToolFailed | ToolIndeterminate

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.judging import Judged
 from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, OutputSchema
-from surefoot.core.rows import Claim, Problem, Query, RunRow
+from surefoot.core.rows import Claim, Problem, Query, RunRow, SessionRow
 from surefoot.core.taxonomy import Trial
 from surefoot.core.tool import Done, NotDone, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Verdict
@@ -38,6 +38,7 @@ __all__ = [
     "Retries",
     "RunRow",
     "Runs",
+    "SessionRow",
     "Store",
     "Tool",
     "Toolset",
@@ -62,9 +63,9 @@ class Journal(Protocol):
 
         A worker gives its ``epoch`` and gets `Fenced` when another has claimed the run since. Whoever gives ``epoch``
         None is an outside writer, and may write only message.received, approval.voted/decided/expired/revoked,
-        run.cancel_requested, run.resumed and the ``app`` stream's events. Raises HeadMoved when the stream is not at
-        ``head`` (None: wherever it is), RunNotFound, DiskFull, StoreUnavailable. A ``barrier`` is flushed to the disk
-        before this returns. The run's row follows `status_after`, in the same transaction; a run that ends wakes its
+        run.cancel_requested, run.resumed, session.renamed and the ``app`` stream's events. Raises HeadMoved when the
+        stream is not at ``head`` (None: wherever it is), RunNotFound, DiskFull, StoreUnavailable. A ``barrier`` is flushed
+        to the disk before this returns. The run's row follows `status_after`, in the same transaction; a run that ends wakes its
         waiting parent (status ready), and one that is suspended to wait for runs, one of which ended since it was claimed,
         is ready at once.
         """
@@ -104,6 +105,12 @@ class Runs(Protocol):
 
     async def find(self, query: Query) -> list[RunRow]:
         """The runs that match."""
+        ...
+
+    async def sessions(self, query: Query) -> list[SessionRow]:
+        """The sessions of the runs that match, as these runs alone make them, the one that went on last first. Runs with a
+        parent are not looked at. A title is that of the last ``session.renamed`` of any run of the session.
+        """
         ...
 
 
@@ -163,6 +170,12 @@ class Upkeep(Protocol):
     async def prune(self, *, before: int, status: Sequence[str] = ("done", "failed", "cancelled")) -> list[str]:
         """Delete whole runs that ended before a time (Unix microseconds), recording their last hash in ``app``, and free
         their space for good. Returns their ids.
+        """
+        ...
+
+    async def erase(self, runs: Sequence[str], *, reason: str = "") -> None:
+        """Delete these runs as `prune` does, for good. Raises RunError, and deletes nothing, when one has not ended; one that
+        is not there is no error.
         """
         ...
 

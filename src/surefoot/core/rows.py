@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from surefoot.core.events import Record
 
-__all__ = ["Claim", "Problem", "Query", "RunRow"]
+__all__ = ["Claim", "Problem", "Query", "RunRow", "SessionRow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,32 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A conversation as the store lists it: runs of one session, user and tenant, those of tools left out.
+
+    ``runs`` and ``open`` count those that were asked for, and those of them that have not ended. ``first`` and ``last`` are
+    run ids, ``created_at`` and ``last_at`` when these two were asked for (Unix microseconds).
+    """
+
+    id: str
+    user: str = ""
+    tenant: str = ""
+    title: str = ""
+    runs: int = 0
+    open: int = 0
+    first: str = ""
+    last: str = ""
+    created_at: int = 0
+    last_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """Which runs to list: every field that is set must match. Newest first.
 
     ``text`` is searched, without regard to case, in what users said and what runs answered. ``before`` and ``after`` are
-    run ids (time-ordered) that bound the list, exclusive.
+    run ids (time-ordered) that bound the list, exclusive. ``ahead_of`` is a run before which all of the list were created, as
+    the store saw it: clocks of several processes may order ids otherwise.
     """
 
     agent: str = ""
@@ -49,6 +70,7 @@ class Query:
     text: str = ""
     before: str = ""
     after: str = ""
+    ahead_of: str = ""
     limit: int = 100
 
 

@@ -108,6 +108,8 @@ def decide(state: State, plan: Plan, now: int) -> Step:
         return _calls(state, plan, now)
     if state.answer is not None and not state.incoming:
         return Answer(state.answer)
+    if state.started and state.started.forked_from and not state.started.input:  # it only carries a conversation over
+        return Note((ev.RunFinished(state.text),))
     return _ask(state, plan, now)
 
 

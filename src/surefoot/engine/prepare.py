@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import logging
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from dataclasses import replace
+from operator import itemgetter
 from types import TracebackType
 from typing import Any
 
@@ -87,21 +89,20 @@ async def _history(work: Work, store: Store) -> list[Message]:
     started, head = work.state.started, work.state.session_head
     assert started is not None  # a claimed run has started
     budget = work.plan.context_budget or work.plan.model.context_window
-    states: list[State] = []
-    before, tokens = work.state.id, 0
+    found: list[tuple[int, State]] = []
+    # What a tool's run said is in its tool's result. Ids may be out of order where several processes made them.
+    query = Query(session=started.session, user=started.user, tenant=started.tenant, parent="", ahead_of=work.state.id, limit=20)
+    tokens = 0
     while tokens < budget:
-        query = Query(session=started.session, user=started.user, tenant=started.tenant, before=before, limit=20)
         rows = await store.find(query)
         for row in rows:
-            if row.parent:
-                continue  # what a tool's run said is in its tool's result
             records = [record for record in await store.read(row.id) if record.position <= head]
-            states.append(fold(records))
-            tokens += sum(map(estimate, states[-1].messages))
+            found.append((records[0].position, fold(records)))
+            tokens += sum(map(estimate, found[-1][1].messages))
         if len(rows) < query.limit:
             break
-        before = rows[-1].id
-    return conversation(reversed(states))
+        query = replace(query, before=rows[-1].id)
+    return conversation([state for _, state in sorted(found, key=itemgetter(0))])
 
 
 async def _enter(stack: AsyncExitStack, made: Any) -> Any:  # noqa: ANN401  whatever the user's factory makes

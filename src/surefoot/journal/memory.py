@@ -18,7 +18,7 @@ from surefoot.core import events as ev
 from surefoot.core.errors import Fenced, HeadMoved, JournalError, RunNotFound
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.ports import Clock
-from surefoot.core.rows import Claim, Problem, Query, RunRow
+from surefoot.core.rows import Claim, Problem, Query, RunRow, SessionRow
 from surefoot.core.state import ENDED
 from surefoot.journal import rules, shelf, transfer
 from surefoot.journal.follow import Hub, Listener
@@ -129,16 +129,45 @@ class MemoryStore:
 
     async def find(self, query: Query) -> list[RunRow]:
         """See `Runs.find`."""
+        found = [kept.listed() for kept in self._matching(query)]
+        return sorted(found, key=attrgetter("id"), reverse=True)[: query.limit]
+
+    async def sessions(self, query: Query) -> list[SessionRow]:
+        """See `Runs.sessions`."""
+        found: dict[_Place, list[_Stream]] = {}
+        for kept in self._matching(query):
+            if kept.row.session and not kept.row.parent:
+                found.setdefault(_session(kept.row), []).append(kept)
+        runs = [sorted(streams, key=attrgetter("order")) for streams in found.values()]
+        runs.sort(key=lambda streams: streams[-1].order, reverse=True)
+        return [self._session_row(streams) for streams in runs[: query.limit]]
+
+    def _session_row(self, streams: Sequence[_Stream]) -> SessionRow:
+        first, last = streams[0].listed(), streams[-1].listed()
+        titles = [
+            (record.position, record.event.title)
+            for kept in self._sessions[_session(last)]
+            for record in kept.records
+            if isinstance(record.event, ev.SessionRenamed)
+        ]
+        return SessionRow(
+            last.session, last.user, last.tenant, max(titles)[1] if titles else "", len(streams),
+            sum(kept.row.status not in ENDED for kept in streams), first.id, last.id, first.created_at, last.created_at,
+        )  # fmt: skip
+
+    def _matching(self, query: Query) -> list[_Stream]:
+        """The runs that match, however many."""
         text = query.text.casefold()
         place = query.tenant, query.user, query.session
         among = self._runs.values() if None in place else self._sessions.get(cast("_Place", place), [])
-        found = [
-            kept.listed()
+        bound = self._runs.get(query.ahead_of)
+        return [
+            kept
             for kept in among
             if rules.matches(query, kept.row)
+            and (not query.ahead_of or (bound is not None and kept.order < bound.order))
             and (not text or any(text in rules.said(record.event).casefold() for record in kept.records))
         ]
-        return sorted(found, key=attrgetter("id"), reverse=True)[: query.limit]
 
     # -------------------------------------------------------------------------------------------------- leases
 
@@ -222,6 +251,18 @@ class MemoryStore:
     async def prune(self, *, before: int, status: Sequence[str] = ("done", "failed", "cancelled")) -> list[str]:
         """See `Upkeep.prune`."""
         runs = [kept for kept in self._runs.values() if kept.row.status in status and self._prunable(kept, before)]
+        self._remove(runs, "")
+        return [kept.row.id for kept in runs]
+
+    async def erase(self, runs: Sequence[str], *, reason: str = "") -> None:
+        """See `Upkeep.erase`."""
+        found = [self._runs[run] for run in runs if run in self._runs]
+        for kept in found:
+            rules.erasable(kept.row.id, kept.row.status)
+        self._remove(found, reason)
+
+    def _remove(self, runs: Sequence[_Stream], reason: str) -> None:
+        """Delete whole runs, and the blobs that only they named."""
         for kept in runs:
             row = kept.row
             shelf.extend(row.id, kept.records, kept.chain)
@@ -229,13 +270,12 @@ class MemoryStore:
             del self._streams[row.id], self._runs[row.id]
             self._sessions[_session(row)].remove(kept)
             self._keys.pop((row.tenant, row.user, row.key), None)
-            self._write(self._streams[rules.APP], [ev.RunPruned(row.id, len(kept.records), last)], 0)
+            self._write(self._streams[rules.APP], [ev.RunPruned(row.id, len(kept.records), last, reason)], 0)
         gone = {kept.row.id for kept in runs}
         self._all = [record for record in self._all if record.stream not in gone]
         for kept in runs:
             for record in kept.records:
                 self._forget(record)
-        return [kept.row.id for kept in runs]
 
     async def backup(self, path: str) -> None:
         """Write everything to a new SQLite file, which `sqlite:` opens. Raises StoreUnavailable when it exists."""

@@ -19,7 +19,7 @@ import msgspec
 from surefoot.core import codec
 from surefoot.core.errors import JournalCorrupt, RunNotFound
 from surefoot.core.events import AppEvent, Event, Record
-from surefoot.core.rows import Query, RunRow
+from surefoot.core.rows import Query, RunRow, SessionRow
 from surefoot.journal import chain, database, rules
 from surefoot.journal.owner import is_gone
 
@@ -33,6 +33,7 @@ _CHUNK = 2000
 _own = msgspec.json.Decoder(list[tuple[int, int, int, int, str, int, msgspec.Raw]])
 _any = msgspec.json.Decoder(list[tuple[int, str, int, int, int, str, int, msgspec.Raw]])
 _runs = msgspec.json.Decoder(list[RunRow])
+_sessions = msgspec.json.Decoder(list[SessionRow])
 
 
 class Reader:
@@ -67,14 +68,25 @@ class Reader:
 
     async def find(self, query: Query) -> list[RunRow]:
         """See `Runs.find`."""
+        return _rows(await self._matching("find", query))
+
+    async def sessions(self, query: Query) -> list[SessionRow]:
+        """See `Runs.sessions`."""
+        try:
+            return _sessions.decode(await self._matching("sessions", query))
+        except msgspec.DecodeError as error:
+            raise JournalCorrupt(f"the list of sessions is damaged ({error}); run `surefoot doctor`") from None
+
+    async def _matching(self, statement: str, query: Query) -> str:
+        """What a statement gives of the runs that match, as JSON."""
         conditions = " AND ".join([self._sql[f"find_{name}"] for name in _conditions(query)])
-        statement = self._sql["find"].replace("{conditions}", conditions)
+        text = self._sql[statement].replace("{conditions}", conditions)
         wanted = asdict(query)
         wanted["status"] = json.dumps(query.status)
         wanted["tags"] = json.dumps(query.tags)
         wanted["text"] = query.text.casefold()
-        found = await self._do(lambda: self._connection.execute(statement, wanted).fetchone()[0])
-        return _rows(found)
+        found: str = await self._do(lambda: self._connection.execute(text, wanted).fetchone()[0])
+        return found
 
     async def due(self, agents: Sequence[str], now: int, limit: int) -> tuple[list[str], int]:
         """See `Leases.due`."""
@@ -185,7 +197,7 @@ def says(tag: str, version: int, body: bytes | str, text: str) -> bool:
 def _conditions(query: Query) -> Iterator[str]:
     """The names of the conditions that a query sets."""
     yield "all"
-    for name in ("agent", "before", "after", "tags", "text", "status"):
+    for name in ("agent", "before", "after", "ahead_of", "tags", "text", "status"):
         if getattr(query, name):
             yield name
     for name in ("user", "tenant", "key"):

@@ -24,6 +24,7 @@ __all__ = [
     "compare",
     "due_at",
     "ends",
+    "erasable",
     "first_row",
     "matches",
     "moved",
@@ -52,6 +53,7 @@ _OUTSIDE = frozenset(
         ev.ApprovalRevoked,
         ev.RunCancelRequested,
         ev.RunResumed,
+        ev.SessionRenamed,
     }
 )
 # What a store writes itself: an unknown event cannot be told again, the rest belongs to `add`, `claim` and `redact`.
@@ -186,6 +188,12 @@ def tag_of(event: ev.Event | ev.AppEvent) -> str:
 def ends(event: ev.Event | ev.AppEvent) -> bool:
     """Whether an event ends its run, be it redacted."""
     return tag_of(event) in _END_TAGS
+
+
+def erasable(run: str, status: str) -> None:
+    """Raise RunError when a run may not be erased."""
+    if status not in ENDED:
+        raise RunError(f"run {run} is {status}; only runs that have ended can be erased: wait for it, or cancel it first")
 
 
 def redactable(run: str, status: str, head: int, seq: int) -> None:

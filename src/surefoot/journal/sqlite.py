@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from surefoot.core.errors import JournalError
 from surefoot.core.events import AppEvent, Event, Record, RunStarted, ToolStarted
 from surefoot.core.ports import Clock, Projection
-from surefoot.core.rows import Claim, Problem, Query, RunRow
+from surefoot.core.rows import Claim, Problem, Query, RunRow, SessionRow
 from surefoot.journal import jobs, rules, upkeep, verify
 from surefoot.journal.commit import Settings
 from surefoot.journal.follow import CHUNK, Hub, Listener
@@ -124,6 +124,10 @@ class SqliteStore:
         """See `Runs.find`."""
         return await self._reading.find(query)
 
+    async def sessions(self, query: Query) -> list[SessionRow]:
+        """See `Runs.sessions`."""
+        return await self._reading.sessions(query)
+
     # -------------------------------------------------------------------------------------------------- leases
 
     async def claim(self, run: str, worker: str, seconds: float, agent_digest: str = "") -> Claim | None:
@@ -167,6 +171,10 @@ class SqliteStore:
     async def prune(self, *, before: int, status: Sequence[str] = ("done", "failed", "cancelled")) -> list[str]:
         """See `Upkeep.prune`."""
         return await self._open.submit(jobs.Remove(lambda batch: upkeep.prune(batch, before, status)))
+
+    async def erase(self, runs: Sequence[str], *, reason: str = "") -> None:
+        """See `Upkeep.erase`."""
+        await self._open.submit(jobs.Remove(lambda batch: upkeep.erase(batch, runs, reason)))
 
     async def backup(self, path: str) -> None:
         """See `Upkeep.backup`. Raises StoreUnavailable when ``path`` exists."""

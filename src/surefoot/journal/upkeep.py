@@ -18,7 +18,7 @@ from surefoot.core.state import ENDED
 from surefoot.journal import chain, database, rules, transfer
 from surefoot.journal.ledger import Batch, encode
 
-__all__ = ["backup", "prune", "redact", "scrub"]
+__all__ = ["backup", "erase", "prune", "redact", "scrub"]
 
 
 def redact(batch: Batch, run: str, seq: int, by: str, reason: str) -> None:
@@ -49,16 +49,30 @@ def prune(batch: Batch, before: int, status: Sequence[str]) -> list[str]:
     """Plan what `Upkeep.prune` promises; the ids of the runs that go."""
     ledger, sql = batch.ledger, batch.ledger.sql
     wanted = {"status": json.dumps([name for name in status if name in ENDED]), "before": before}
-    found = ledger.connection.execute(sql["prunable"], wanted).fetchall()
-    if not found:
-        return []
-    keys = json.dumps([key for key, _ in found])
+    found = [run for _, run in ledger.connection.execute(sql["prunable"], wanted).fetchall()]
+    _remove(batch, found, "")
+    return found
+
+
+def erase(batch: Batch, runs: Sequence[str], reason: str) -> None:
+    """Plan what `Upkeep.erase` promises."""
+    for entry in batch.ledger.some(runs):
+        rules.erasable(entry.id, entry.status)
+    _remove(batch, runs, reason)
+
+
+def _remove(batch: Batch, names: Sequence[str], reason: str) -> None:
+    """Plan to delete whole runs."""
+    ledger, sql = batch.ledger, batch.ledger.sql
+    runs = ledger.some(names)
+    if not runs:
+        return
+    keys = json.dumps([run.key for run in runs])
     named: set[str] = set()
     for (text,) in ledger.connection.execute(sql["bodies_of"], (keys,)).fetchall():
         named |= chain.digests(text.encode())
     named |= _named_by(ledger.connection, sql, named)
-    runs = ledger.some([run for _, run in found])
-    marks = [encode(RunPruned(run.id, run.head, run.hash.hex())) for run in runs]
+    marks = [encode(RunPruned(run.id, run.head, run.hash.hex(), reason)) for run in runs]
     batch.write(ledger.entry(rules.APP), marks, 0)
     for statement in ("prune_mark", "prune_events", "prune_runs"):
         batch.also(statement, keys)
@@ -66,7 +80,6 @@ def prune(batch: Batch, before: int, status: Sequence[str]) -> list[str]:
     batch.removes = True
     for run in runs:
         ledger.drop(run.id)
-    return [run.id for run in runs]
 
 
 def scrub(connection: sqlite3.Connection, busy: float) -> None:

@@ -32,6 +32,13 @@ class Roster:
             )
         self.agents[agent.name] = agent
 
+    def known(self, agent: Agent[Any, Any] | str) -> str:
+        """The name of an agent, which is taken first when it is one itself; raises as `add`."""
+        if isinstance(agent, str):
+            return agent
+        self.add(agent)
+        return agent.name
+
     def add(self, agent: Agent[Any, Any]) -> None:
         """Take an agent that works; the name of one that does not stays free for the mended one.
 

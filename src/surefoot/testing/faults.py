@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from surefoot.core.errors import StoreUnavailable
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.ports import Store
-from surefoot.core.rows import Claim, Problem, Query, RunRow
+from surefoot.core.rows import Claim, Problem, Query, RunRow, SessionRow
 
 __all__ = ["After", "Before", "Faults", "FaultyStore", "Stopped"]
 
@@ -182,6 +182,11 @@ class FaultyStore:
         self._alive()
         return await self.inside.find(query)
 
+    async def sessions(self, query: Query) -> list[SessionRow]:
+        """See `Runs.sessions`."""
+        self._alive()
+        return await self.inside.sessions(query)
+
     async def renew(self, worker: str, seconds: float) -> None:
         """See `Leases.renew`; a frozen store renews nothing before it is thawed."""
         self._alive()
@@ -224,6 +229,11 @@ class FaultyStore:
         """See `Upkeep.prune`."""
         self._alive()
         return await self.inside.prune(before=before, status=status)
+
+    async def erase(self, runs: Sequence[str], *, reason: str = "") -> None:
+        """See `Upkeep.erase`."""
+        self._alive()
+        await self.inside.erase(runs, reason=reason)
 
     async def backup(self, path: str) -> None:
         """See `Upkeep.backup`."""

@@ -94,6 +94,24 @@ SELECT json_group_array(json_object(
     ORDER BY id DESC LIMIT :limit
 );
 
+-- name: sessions
+SELECT json_group_array(json_object(
+    'id', s.session, 'user', s.user, 'tenant', s.tenant, 'runs', s.runs, 'open', s.open,
+    'first', first.id, 'last', last.id, 'created_at', first.created_at, 'last_at', last.created_at,
+    'title', coalesce((
+        SELECT json_extract(e.body, '$.title')
+        FROM run t JOIN event e ON e.run = t.key AND e.tag = 'session.renamed'
+        WHERE t.session = s.session AND t.session <> '' AND t.user = s.user AND t.tenant = s.tenant
+        AND json_extract(e.body, '$.title') IS NOT NULL
+        ORDER BY e.position DESC LIMIT 1
+    ), '')
+)) FROM (
+    SELECT session, user, tenant, max(key) AS latest, min(key) AS earliest, count(*) AS runs,
+        sum(status IN ('ready', 'running', 'waiting')) AS open
+    FROM (SELECT * FROM run r WHERE {conditions}) WHERE session <> '' AND parent = ''
+    GROUP BY session, user, tenant ORDER BY latest DESC LIMIT :limit
+) s JOIN run first ON first.key = s.earliest JOIN run last ON last.key = s.latest;
+
 -- The conditions of a search; those it has take the place of {conditions}. A partial index is used only where its own
 -- condition is repeated.
 
@@ -135,6 +153,9 @@ id < :before
 
 -- name: find_after
 id > :after
+
+-- name: find_ahead_of
+r.key < (SELECT key FROM run WHERE id = :ahead_of)
 
 -- name: find_tags
 NOT EXISTS (SELECT 1 FROM json_each(:tags) t WHERE t.value NOT IN (SELECT value FROM json_each(r.tags)))

@@ -46,6 +46,53 @@ class RunsContract:
         row = await store.get("r")
         assert (row.status, row.head, row.wake_at) == ("ready", 4, 0)
 
+    async def test_runs_are_found_ahead_of_another(self, store: Store) -> None:
+        """In the order in which the store took them, whatever their ids say."""
+        for run in ("c", "a", "d", "b"):
+            await launch(store, run, session="s")
+        for run, earlier in (("d", ["c", "a"]), ("b", ["d", "c", "a"]), ("c", []), ("nobody", [])):
+            assert [row.id for row in await store.find(Query(session="s", ahead_of=run))] == earlier
+        assert [row.id for row in await store.find(Query(ahead_of="b", before="d", limit=1))] == ["c"]
+
+    async def test_sessions_are_listed_by_their_runs(self, store: Store, clock: ManualClock) -> None:
+        """Of one user and tenant each, the one that went on last first; tools' runs are not counted."""
+        await end(store, "a1", "blue", session="a", user="dana", tenant="acme")
+        clock.advance(1)
+        began = clock.now()
+        await launch(store, "b1", session="a", user="eli")
+        clock.advance(1)
+        await end(store, "child", session="a", user="dana", tenant="acme", parent="a1")
+        await launch(store, "alone")
+        await end(store, "a2", session="a", user="dana", tenant="acme", agent="other")
+        found = await store.sessions(Query())
+        assert [(row.id, row.user, row.tenant, row.runs, row.open) for row in found] == [
+            ("a", "dana", "acme", 2, 0),
+            ("a", "eli", "", 1, 1),
+        ]
+        assert (found[0].first, found[0].last, found[1].first, found[1].last) == ("a1", "a2", "b1", "b1")
+        assert found[0].created_at == found[1].created_at - 1_000_000 == found[0].last_at - 2_000_000
+        assert found[1].last_at == began
+        for query in (Query(user="dana"), Query(limit=1), Query(session="a", tenant="acme"), Query(status=("done",))):
+            assert await store.sessions(query) == found[:1]
+        assert [(row.runs, row.last) for row in await store.sessions(Query(text="BLUE"))] == [(1, "a1")]
+        assert [row.runs for row in await store.sessions(Query(agent="other"))] == [1]
+        assert await store.sessions(Query(session="b")) == []
+
+    async def test_a_session_has_the_title_it_was_given_last(self, store: Store) -> None:
+        """By whichever of its runs; other sessions have none."""
+        await end(store, "a1", session="a")
+        await begin(store, "a2", session="a")
+        await launch(store, "b", session="b")
+        assert [row.title for row in await store.sessions(Query())] == ["", ""]
+        for run, title in (("a2", "first"), ("a1", "zweiter Ü"), ("b", "other"), ("b", "")):
+            await store.append(run, [ev.SessionRenamed(title, "dana")], head=None)
+        assert {row.id: row.title for row in await store.sessions(Query())} == {"a": "zweiter Ü", "b": ""}
+        assert [row.title for row in await store.sessions(Query(status=("running",)))] == ["zweiter Ü"]
+        assert (await store.get("a1")).status == "done"
+        await store.redact("a1", 4)
+        assert [row.title for row in await store.sessions(Query(session="a"))] == ["first"]
+        assert await store.check() == []
+
     async def test_the_same_key_is_the_same_run(self, store: Store) -> None:
         """Of one user of one tenant; nothing is written the second time."""
         await launch(store, "r1", key="k", user="dana", tenant="acme")

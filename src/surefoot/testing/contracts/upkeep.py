@@ -137,6 +137,36 @@ class UpkeepContract:
         await store.append("parent", [ev.RunFinished("so")], head=2, epoch=1)
         assert await store.prune(before=clock.now()) == ["child"]
 
+    async def test_erasing_deletes_the_runs_that_are_named(self, store: Store) -> None:
+        """Whatever needs them, with what only they named; what is not there is no error."""
+        shared, mine = await store.save(b"shared"), await store.save(b"mine")
+        for run, digests in (("r", (shared, mine)), ("other", (shared,))):
+            await begin(store, run, session="s", prompt=f"{run} words")
+            found = [ev.ToolReturned("1.0", "head", blob=digest) for digest in digests]
+            await store.append(run, [*found, ev.RunFinished("so")], head=2, epoch=1)
+        await launch(store, "open", session="s")
+        await store.erase(["r", "nobody"], reason="asked to")
+        assert {row.id for row in await store.find(Query(session="s"))} == {"other", "open"}
+        with pytest.raises(RunNotFound):
+            await store.read("r")
+        with pytest.raises(KeyError):
+            await store.load(mine)
+        assert await store.load(shared) == b"shared"
+        kept = [record.event for record in await store.read("app")]
+        assert [(event.run, event.head, event.reason) for event in kept if isinstance(event, ev.RunPruned)] == [
+            ("r", 5, "asked to")
+        ]
+        assert await store.check() == []
+
+    async def test_a_run_that_goes_on_is_not_erased(self, store: Store) -> None:
+        """Nor are those named beside it."""
+        await end(store, "ended")
+        await begin(store, "goes on")
+        with pytest.raises(RunError, match="goes on is running"):
+            await store.erase(["ended", "goes on"])
+        await store.erase([])
+        assert {row.id for row in await store.find(Query())} == {"ended", "goes on"}
+
     async def test_positions_are_not_given_twice(self, store: Store, clock: ManualClock) -> None:
         """Not even those of what was pruned, so a follower's place stays right."""
         await end(store, "old")
