@@ -286,6 +286,16 @@ class App:
         async for record in follow(self._parts.store, run_id, after, until):
             yield record
 
+    async def watch(
+        self, run: Run[Any] | str, *, after: int = 0, until: Literal["wait", "end"] = "wait"
+    ) -> AsyncGenerator[ev.Record | Delta]:
+        """As `follow`, with the pieces of the run's text between its events, whichever process works on it."""
+        await self.open()
+        run_id = await self._id(run)
+        records = follow(self._parts.store, run_id, after, until)
+        async for item in merged(self._parts.live.subscribe(run_id), records, rest=asyncio.Future):
+            yield item
+
     async def prune(
         self, older_than: timedelta | datetime, *, status: Sequence[str] = ("done", "failed", "cancelled")
     ) -> Sequence[str]:

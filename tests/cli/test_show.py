@@ -97,6 +97,7 @@ SAMPLES: list[ev.Event] = [
     ev.RunClaimed(EVIL),
     ev.RunSuspended(("timer" + EVIL,), 1_000_000),
     ev.RunWarned(EVIL, EVIL),
+    ev.SessionRenamed(EVIL, EVIL),
     ev.RunCancelRequested(EVIL, EVIL),
     ev.ModelRequested(0, EVIL),
     ev.ModelFailed(0, Failure(EVIL, EVIL, EVIL), retry_at=1_000_000),

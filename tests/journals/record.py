@@ -199,7 +199,10 @@ async def pretend(store: Store) -> None:
 
 
 async def forget(store: Store) -> None:
-    """A run of which only its pruning is left."""
+    """What is in the stream of the application: its own events, and a run of which only its pruning is left."""
+    for kind in ev.APP_EVENTS:
+        if kind not in (ev.RunPruned, *_BY_STORE):
+            await store.append("app", [every(kind)], head=None)
     await store.add("gone", ev.RunStarted("clerk"))
     claim = await store.claim("gone", "worker-1", 0.0)
     assert claim is not None

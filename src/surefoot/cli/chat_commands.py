@@ -11,12 +11,13 @@ from surefoot.cli.chat_model import Talker
 from surefoot.cli.chat_sessions import Hold, Session, opening, sessions
 from surefoot.cli.chat_talk import Talk
 from surefoot.cli.listing import specs
-from surefoot.cli.questions import account, answerable
+from surefoot.cli.questions import account
 from surefoot.cli.show import branches, lines, tree
 from surefoot.cli.story import tell
 from surefoot.cli.writing import count, line, moment, short
 from surefoot.core.ports import Query
 from surefoot.core.run import Run
+from surefoot.runs.documents import answerable
 
 __all__ = ["COMMANDS", "Commands"]
 

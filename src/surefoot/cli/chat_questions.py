@@ -8,11 +8,12 @@ from typing import Any
 from surefoot.app import App
 from surefoot.cli.chat_line import Lines
 from surefoot.cli.chat_screen import ChatScreen
-from surefoot.cli.questions import account, answerable
+from surefoot.cli.questions import account
 from surefoot.cli.writing import block, line, moment, safe_json
 from surefoot.core.errors import AlreadyDecided
 from surefoot.core.request import Request
 from surefoot.core.run import Run
+from surefoot.runs.documents import answerable
 
 __all__ = ["ask"]
 

@@ -16,7 +16,7 @@ from surefoot.cli.chat_screen import ChatScreen
 from surefoot.cli.chat_sessions import TAG
 from surefoot.cli.chat_watch import Watch
 from surefoot.cli.needs import work_on_needs
-from surefoot.cli.questions import account, answerable, how_to_decide
+from surefoot.cli.questions import account, how_to_decide
 from surefoot.cli.show import answer
 from surefoot.cli.words import failure, parts_text
 from surefoot.cli.writing import block, line
@@ -26,6 +26,7 @@ from surefoot.core.model import Delta
 from surefoot.core.ports import Query
 from surefoot.core.run import Run
 from surefoot.core.state import ENDED
+from surefoot.runs.documents import answerable
 from surefoot.runs.intake import RunOptions
 
 __all__ = ["Talk"]

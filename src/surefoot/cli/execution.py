@@ -12,7 +12,6 @@ from typing import Any
 
 from surefoot.app import App
 from surefoot.cli.codes import Code, code_of_status
-from surefoot.cli.documents import run_document
 from surefoot.cli.needs import work_on_needs
 from surefoot.cli.progress import Progress
 from surefoot.cli.questions import account, ask, how_to_decide
@@ -24,6 +23,7 @@ from surefoot.core.errors import SurefootError
 from surefoot.core.events import Record
 from surefoot.core.model import Delta
 from surefoot.core.run import Run
+from surefoot.runs.documents import run_document
 
 __all__ = ["Execution"]
 

@@ -8,10 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from surefoot.cli.documents import run_document
 from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
-from surefoot.cli.questions import answerable
 from surefoot.cli.screen import Screen
 from surefoot.cli.show import answer
 from surefoot.cli.writing import block, cost, line, moment, safe_json, short
@@ -19,6 +17,7 @@ from surefoot.core.agent import Agent
 from surefoot.core.ports import Tool, Toolset
 from surefoot.core.run import Run
 from surefoot.core.tool import ToolSpec
+from surefoot.runs.documents import answerable, run_document
 from surefoot.runs.intake import ListOptions
 from surefoot.tools.function import as_tool
 

@@ -15,8 +15,9 @@ from surefoot.cli.writing import line
 from surefoot.core.errors import AlreadyDecided, ConfigurationError
 from surefoot.core.request import Request
 from surefoot.core.run import Run
+from surefoot.runs.documents import answerable
 
-__all__ = ["account", "answerable", "ask", "how_to_decide", "read_line", "sure"]
+__all__ = ["account", "ask", "how_to_decide", "read_line", "sure"]
 
 
 def account() -> str:
@@ -25,11 +26,6 @@ def account() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid {os.getuid()}"
-
-
-def answerable(run: Run[Any]) -> tuple[Request, ...]:
-    """The questions of a run that can still be answered: once it has ended, only what became of a call matters."""
-    return tuple([request for request in run.waiting if not run.ended or request.kind == "outcome"])
 
 
 async def ask(app: App, screen: Screen, run: Run[Any]) -> bool:

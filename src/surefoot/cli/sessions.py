@@ -15,9 +15,10 @@ from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.questions import account, sure
 from surefoot.cli.screen import Screen
 from surefoot.cli.words import call_line, parts_text
-from surefoot.cli.writing import count, instant, line, moment, short
+from surefoot.cli.writing import count, line, moment, short
 from surefoot.core.messages import Message, Reasoning, ToolCall, ToolResult
 from surefoot.core.rows import SessionRow
+from surefoot.runs.documents import instant
 from surefoot.runs.intake import ListOptions
 
 __all__ = ["add"]

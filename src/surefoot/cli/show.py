@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from surefoot.cli.documents import story_document, to_json
+from surefoot.cli.documents import story_document
 from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
-from surefoot.cli.questions import answerable
 from surefoot.cli.screen import Screen
 from surefoot.cli.story import CallStory, Note, StepStory, Story, tell
 from surefoot.cli.words import call_line
@@ -20,6 +19,7 @@ from surefoot.core.run import Run
 
 if TYPE_CHECKING:
     from rich.tree import Tree
+from surefoot.runs.documents import answerable, to_json
 
 __all__ = ["Branch", "Format", "add", "branches", "lines", "tree"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.messages import Usage
 from surefoot.core.request import visible
 
-__all__ = ["block", "cost", "count", "duration", "instant", "line", "moment", "period", "safe_json", "short", "tokens"]
+__all__ = ["block", "cost", "count", "duration", "line", "moment", "period", "safe_json", "short", "tokens"]
 
 _SPACE = re.compile(r"\s+")
 _PERIOD = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
@@ -57,13 +57,6 @@ def duration(micros: int) -> str:
 def moment(micros: int) -> str:
     """An instant (Unix microseconds) in local time, to the second."""
     return datetime.fromtimestamp(micros / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def instant(micros: int) -> str | None:
-    """An instant (Unix microseconds) as ISO 8601 in UTC, for programs; None for 0, which is never."""
-    if not micros:
-        return None
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)).isoformat()
 
 
 def cost(dollars: float | None) -> str:

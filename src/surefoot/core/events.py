@@ -13,10 +13,11 @@ from typing import Any
 
 import msgspec
 
+from surefoot.core.app_events import RunPruned, TokenCreated, TokenRevoked
 from surefoot.core.messages import File, Image, Message, Part, Text, Usage
 from surefoot.core.values import Failure, Limits, Spent, Verdict
 
-__all__ = ["APP_EVENTS", "RUN_EVENTS", "AppEvent", "Event", "Record", "tag_of"]
+__all__ = ["APP_EVENTS", "RUN_EVENTS", "AppEvent", "Event", "Record", "RunPruned", "TokenCreated", "TokenRevoked", "tag_of"]
 
 
 class _Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", omit_defaults=True):
@@ -354,15 +355,6 @@ class Unknown(_Event, frozen=True, gc=False, tag="unknown"):
     body: str = ""
 
 
-class RunPruned(_Event, frozen=True, gc=False, tag="run.pruned"):
-    """A finished run was deleted; ``head`` and ``hash`` are its last."""
-
-    run: str
-    head: int
-    hash: str
-    reason: str = ""
-
-
 # fmt: off
 Event = (
     RunStarted | RunClaimed | RunSuspended | RunWarned | RunCancelRequested | RunFinished | RunFailed
@@ -373,7 +365,7 @@ Event = (
     | SpanStarted | SpanEnded | EventRedacted | Unknown
 )
 # fmt: on
-AppEvent = RunPruned | EventRedacted | Unknown
+AppEvent = RunPruned | EventRedacted | Unknown | TokenCreated | TokenRevoked
 
 RUN_EVENTS: tuple[type[Event], ...] = Event.__args__
 APP_EVENTS: tuple[type[AppEvent], ...] = AppEvent.__args__
