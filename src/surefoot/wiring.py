@@ -22,7 +22,9 @@ from surefoot.journal.sqlite import Settings as SqliteSettings
 from surefoot.models import Models
 from surefoot.models.pricing import has_price, price
 from surefoot.recovery.backoff import Backoff
+from surefoot.recovery.options import Recovery
 from surefoot.recovery.retry import Policy as RetryPolicy
+from surefoot.recovery.stack import Stack
 from surefoot.settings import Settings
 from surefoot.tools.function import as_tool
 from surefoot.tools.output import output_of
@@ -34,7 +36,12 @@ class Parts:
     """What an application is made of, ready to be opened."""
 
     def __init__(
-        self, store: str | Store, settings: Settings, clock: Clock | None = None, policy: PolicyChoice | None = None
+        self,
+        store: str | Store,
+        settings: Settings,
+        clock: Clock | None = None,
+        policy: PolicyChoice | None = None,
+        recovery: Recovery | None = None,
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
@@ -43,6 +50,12 @@ class Parts:
         self.live = live_of(self.store, self.clock)
         self.models = Models(embedder=_minilm)
         self.owner = new_owner()
+        self.recovery = Stack(recovery or Recovery(), self.clock, self.store)
+
+    async def farewell(self) -> None:
+        """Let go of what needs the store no more, or for the last time."""
+        await self.recovery.notes.told()
+        await self.models.aclose()
 
     def plan_of(self, agent: Agent[Any, Any]) -> Plan:
         """See `plan_of`."""
@@ -57,9 +70,15 @@ class Parts:
         check_price(plan, limits)
 
 
-def assemble(store: str | Store, settings: Settings | None, clock: Clock | None, policy: PolicyChoice | None) -> Parts:
+def assemble(
+    store: str | Store,
+    settings: Settings | None,
+    clock: Clock | None,
+    policy: PolicyChoice | None,
+    recovery: Recovery | None = None,
+) -> Parts:
     """The parts for a store; settings come from the environment when none are given."""
-    return Parts(store, settings or Settings.from_env(), clock, policy)
+    return Parts(store, settings or Settings.from_env(), clock, policy, recovery)
 
 
 def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
@@ -73,17 +92,18 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
         raise ConfigurationError(
             f"agent {agent.name!r} asks for long-term memory, which this version does not have yet; leave memory= out"
         )
-    tools, toolsets = _tools(agent)
+    found, toolsets = _tools(agent)
+    tools = {name: parts.recovery.guarded_tool(tool) for name, tool in found.items()}
     specs = tuple(tool.spec for tool in tools.values())
     policy = _agent_policy(agent, parts.policy)
     output = output_of(agent.output)
-    model = _model(agent, parts)
+    models = _models(agent, parts)
     limits = agent.limits
     schema = output.schema
     digest = canonical.digest(
         agent.name,
         agent.version,
-        model.name,
+        *[model.name for model in models],
         agent.instructions if isinstance(agent.instructions, str) else _name_of(agent.instructions),
         *[canonical.dumps([spec.name, spec.description, spec.input_schema, spec.effect]) for spec in specs],
         canonical.dumps(schema.schema) if schema else "text",
@@ -91,13 +111,14 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
     plan = Plan(
         agent=agent.name,
         digest=digest,
-        model=model,
+        model=parts.recovery.model_of(models),
+        models=tuple(model.name for model in models),
         tools=tools,
         specs=tuple(spec for spec in specs if not (settings.hide_denied and policy.settled(spec) == "deny")),
         free=frozenset(spec.name for spec in specs if spec.repeatable and policy.settled(spec) == "allow"),
         output=output,
         policy=policy,
-        retries=RetryPolicy(backoff=Backoff(settings.backoff, settings.backoff_cap)),
+        retries=RetryPolicy(parts.recovery.taxonomy, Backoff(settings.backoff, settings.backoff_cap)),
         instructions=agent.instructions,
         limits=limits,
         settings=agent.settings,
@@ -154,9 +175,10 @@ def _name_of(function: object) -> str:
 
 def check_price(plan: Plan, limits: Limits | None) -> None:
     """Raises UnknownPrice for a cost limit that cannot be kept."""
-    if limits is not None and limits.cost is not None and not has_price(plan.model.name):
+    unknown = [name for name in plan.models if not has_price(name)] if limits is not None and limits.cost is not None else []
+    if unknown:
         raise UnknownPrice(
-            f"agent {plan.agent!r} has a cost limit, but the price of {plan.model.name} is unknown; "
+            f"agent {plan.agent!r} has a cost limit, but the price of {unknown[0]} is unknown; "
             "limit tokens instead: Limits(tokens=…)"
         )
 
@@ -184,17 +206,13 @@ def _rules(settings: Settings) -> Rules:
     )
 
 
-def _model(agent: Agent[Any, Any], parts: Parts) -> Model:
+def _models(agent: Agent[Any, Any], parts: Parts) -> list[Model]:
+    """The agent's model, and those to fall back on."""
     choice = agent.model or parts.settings.model
     if not choice:
-        return parts.models.default()
-    if isinstance(choice, str):
-        return parts.models.model(choice)
-    if isinstance(choice, Model):
-        return choice
-    if len(choice) == 1:
-        return parts.models.model(choice[0]) if isinstance(choice[0], str) else choice[0]
-    raise ConfigurationError(f"agent {agent.name!r}: a list of models to fall back on is not supported yet; name one model")
+        return [parts.models.default()]
+    choices = [choice] if isinstance(choice, (str, Model)) else choice
+    return [parts.models.model(one) if isinstance(one, str) else one for one in choices]
 
 
 def _tools(agent: Agent[Any, Any]) -> tuple[dict[str, Tool], tuple[Toolset, ...]]:

@@ -16,7 +16,7 @@ from surefoot.core.ports import Judged
 from surefoot.core.values import Failure, Verdict
 from surefoot.engine.bodies import Interrupted, TimeUp, is_cancelled
 from surefoot.engine.calls import stored
-from surefoot.engine.context import fit, view
+from surefoot.engine.context import estimate, fit, view
 from surefoot.engine.decide import request_id
 from surefoot.engine.outcomes import checked, model_failed, text_of_error
 from surefoot.engine.plan import call_digest
@@ -26,6 +26,8 @@ __all__ = ["answer", "ask", "judge"]
 
 #: A prompt may take this share of the model's window; the rest is for the answer.
 _PROMPT_SHARE = 0.75
+#: A prompt that the model calls too long is made to fit this share of what it was taken to be.
+_TIGHTER = 0.6
 #: Characters kept of the name of a tool that there is not.
 _NAME_LIMIT = 200
 
@@ -48,9 +50,10 @@ async def ask(work: Work, attempt: int) -> None:
         plan.settings,
         state.id,
         work.blobs.load,
+        attempt,
     )
     began = work.clock.monotonic()
-    timeout = min(work.time_left(), plan.settings.timeout or 600.0)
+    timeout = min(work.time_left(), (plan.settings.timeout or 600.0) * max(1, len(plan.models)))
     failure: Exception
     try:
         with work.bodies.limit(timeout):
@@ -70,11 +73,38 @@ async def ask(work: Work, attempt: int) -> None:
         failure = error
     else:
         await _seen(work)
-        work.ledger.hold(replied)
+        work.ledger.hold(*_fell_back(plan.model.name, reply), replied)
         return
     took = work.clock.monotonic() - began
     await _seen(work)
-    await work.ledger.outcome(model_failed(state, failure, plan, work.clock.now(), work.clock.jitter(), took))
+    failed = model_failed(state, failure, plan, work.clock.now(), work.clock.jitter(), took)
+    if failed.error.kind == "context_overflow" and not state.model_failures:
+        await _overflowed(work, failed, elsewhere=isinstance(failure, ModelError) and failure.again)
+        return
+    await work.ledger.outcome(failed)
+
+
+async def _overflowed(work: Work, failed: ev.ModelFailed, *, elsewhere: bool) -> None:
+    """The model says the prompt is too long: make it shorter than it was taken to be, once, and ask again."""
+    state = work.state
+    tokens = sum(map(estimate, view(work.history, state)))
+    compacted = fit(work.history, state, int(tokens * _TIGHTER))
+    if compacted is None and not elsewhere:
+        await work.ledger.outcome(failed)
+        return
+    error = msgspec.structs.replace(failed.error, hint="")
+    await work.ledger.outcome(msgspec.structs.replace(failed, error=error, retry_at=work.clock.now() + 1))
+    if compacted is not None:
+        await work.ledger.intend(compacted)
+
+
+def _fell_back(asked: str, reply: ModelReply) -> tuple[ev.RunWarned, ...]:
+    """Who answered in the place of the model that was asked, and why."""
+    if not reply.by:
+        return ()
+    why = "; ".join(f"{tried.model}: {tried.kind}" for tried in reply.tried)
+    data = {"asked": asked, "answered": reply.by, "tried": [msgspec.to_builtins(one) for one in reply.tried]}
+    return (ev.RunWarned("fell_back", f"{reply.by} answered in place of {asked} ({why})", data),)
 
 
 async def _fits(work: Work) -> bool:
@@ -122,7 +152,8 @@ async def _replied(work: Work, reply: ModelReply, seconds: float) -> ev.ModelRep
             arguments = sound(arguments)
         name = call.name if tool is not None else sound(call.name)[:_NAME_LIMIT]
         parts.append(ToolCall(f"{state.step}.{index}", name, arguments, sound(call.provider_id), invalid))
-    model = reply.model if reply.model and not plan.model.name.endswith(f":{reply.model}") else ""
+    asked = reply.by or plan.model.name
+    model = reply.by or (reply.model if reply.model and not asked.endswith(f":{reply.model}") else "")
     duration = int(seconds * 1e6)
     try:
         first = int((reply.first_token or 0.0) * 1e6)
@@ -131,7 +162,7 @@ async def _replied(work: Work, reply: ModelReply, seconds: float) -> ev.ModelRep
         )
     except (TypeError, ValueError, OverflowError) as error:
         raise ModelError("malformed_output", f"the model's reply cannot be kept: {error}") from error
-    return msgspec.structs.replace(replied, cost=plan.price(plan.model.name, replied.usage))
+    return msgspec.structs.replace(replied, cost=plan.price(asked, replied.usage))
 
 
 def _sound(part: Part) -> Part:

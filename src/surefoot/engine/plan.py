@@ -41,7 +41,7 @@ class Plan:
     """One agent's definition, resolved.
 
     ``free`` names the tools whose calls are neither judged nor asked about; ``price`` gives millionths of a dollar, or
-    None where unknown.
+    None where unknown; ``models`` names the model, and those that may answer in its place.
     """
 
     agent: str
@@ -61,6 +61,7 @@ class Plan:
     concurrency: int | None = None
     context_budget: int = 0
 
+    models: tuple[str, ...] = ()
     specs: tuple[ToolSpec, ...] = ()
     free: frozenset[str] = frozenset()
 
