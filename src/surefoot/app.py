@@ -22,7 +22,6 @@ from surefoot.core.state import ENDED, State, fold
 from surefoot.core.values import Limits, Spent
 from surefoot.engine.worker import Settings as WorkerSettings
 from surefoot.engine.worker import Worker
-from surefoot.recovery.options import Recovery
 from surefoot.runs import desk
 from surefoot.runs.following import below, child, driven, follow, merged, soon
 from surefoot.runs.home import Home
@@ -49,13 +48,12 @@ class App:
         policy: what may run unasked: Cedar text, a Path to it, ``Lists(allow=…, ask=…, deny=…)``, several of these, or a
             Policy of your own; where no rule speaks, what is not unsafe.
         clock: time, for tests.
-        recovery: what failures are, and when breakers open.
 
     Opens on first use, or with ``async with``. Belongs to the event loop it was opened on; from anywhere else, use
     `run_sync`.
     """
 
-    def __init__(  # noqa: PLR0913  an application's own parts
+    def __init__(
         self,
         store: str | Store = "sqlite:surefoot.db",
         *,
@@ -64,15 +62,14 @@ class App:
         approve: desk.Approve | None = None,
         policy: PolicyChoice | None = None,
         clock: Clock | None = None,
-        recovery: Recovery | None = None,
     ) -> None:
         from surefoot.wiring import assemble  # with it come stores and providers: on first need, so that importing is quick
 
-        self._parts = assemble(store, settings, clock, policy, recovery)
+        self._parts = assemble(store, settings, clock, policy)
         self._approve = approve
         self._roster = Roster(self._parts.plan_of, self._parts.check_policies)
         parts = self._parts
-        self._home = Home(parts.store, parts.live, self._hire, parts.farewell, parts.settings.grace)
+        self._home = Home(parts.store, parts.live, self._hire, parts.models.aclose, parts.settings.grace)
         for agent in agents:
             self._roster.name(agent)
 

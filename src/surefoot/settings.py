@@ -37,6 +37,8 @@ class Settings:
         parallel: tool calls of one step that run at once.
         result_cap: characters kept of a tool's result; more is cut off.
         context_budget: estimated tokens of a prompt; 0 takes three quarters of the model's window.
+        summary_model: who summarises what a long conversation's prompt has no room for: ``own`` for the agent's own model,
+            ``provider:name``, or empty for nobody: earlier turns are then left out without a summary.
         backoff: seconds of the first delay before another try, doubled each time, with full jitter.
         backoff_cap: seconds no delay passes.
         policy: files or folders of Cedar rules that hold for every agent, separated as in ``PATH``.
@@ -59,6 +61,7 @@ class Settings:
     parallel: int = 16
     result_cap: int = 16 * 1024 * 1024
     context_budget: int = 0
+    summary_model: str = "own"
     backoff: float = 0.5
     backoff_cap: float = 60.0
     policy: str = ""

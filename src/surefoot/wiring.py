@@ -22,12 +22,11 @@ from surefoot.journal.sqlite import Settings as SqliteSettings
 from surefoot.models import Models
 from surefoot.models.pricing import has_price, price
 from surefoot.recovery.backoff import Backoff
-from surefoot.recovery.options import Recovery
 from surefoot.recovery.retry import Policy as RetryPolicy
-from surefoot.recovery.stack import Stack
 from surefoot.settings import Settings
 from surefoot.tools.function import as_tool
 from surefoot.tools.output import output_of
+from surefoot.tools.readback import ReadBack
 
 __all__ = ["Parts", "assemble", "check_policies", "check_price", "plan_of"]
 
@@ -36,12 +35,7 @@ class Parts:
     """What an application is made of, ready to be opened."""
 
     def __init__(
-        self,
-        store: str | Store,
-        settings: Settings,
-        clock: Clock | None = None,
-        policy: PolicyChoice | None = None,
-        recovery: Recovery | None = None,
+        self, store: str | Store, settings: Settings, clock: Clock | None = None, policy: PolicyChoice | None = None
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
@@ -50,12 +44,6 @@ class Parts:
         self.live = live_of(self.store, self.clock)
         self.models = Models(embedder=_minilm)
         self.owner = new_owner()
-        self.recovery = Stack(recovery or Recovery(), self.clock, self.store)
-
-    async def farewell(self) -> None:
-        """Let go of what needs the store no more, or for the last time."""
-        await self.recovery.notes.told()
-        await self.models.aclose()
 
     def plan_of(self, agent: Agent[Any, Any]) -> Plan:
         """See `plan_of`."""
@@ -70,15 +58,9 @@ class Parts:
         check_price(plan, limits)
 
 
-def assemble(
-    store: str | Store,
-    settings: Settings | None,
-    clock: Clock | None,
-    policy: PolicyChoice | None,
-    recovery: Recovery | None = None,
-) -> Parts:
+def assemble(store: str | Store, settings: Settings | None, clock: Clock | None, policy: PolicyChoice | None) -> Parts:
     """The parts for a store; settings come from the environment when none are given."""
-    return Parts(store, settings or Settings.from_env(), clock, policy, recovery)
+    return Parts(store, settings or Settings.from_env(), clock, policy)
 
 
 def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
@@ -92,33 +74,35 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
         raise ConfigurationError(
             f"agent {agent.name!r} asks for long-term memory, which this version does not have yet; leave memory= out"
         )
-    found, toolsets = _tools(agent)
-    tools = {name: parts.recovery.guarded_tool(tool) for name, tool in found.items()}
+    tools, toolsets = _tools(agent)
     specs = tuple(tool.spec for tool in tools.values())
     policy = _agent_policy(agent, parts.policy)
     output = output_of(agent.output)
-    models = _models(agent, parts)
+    model = _model(agent, parts)
     limits = agent.limits
     schema = output.schema
     digest = canonical.digest(
         agent.name,
         agent.version,
-        *[model.name for model in models],
+        model.name,
         agent.instructions if isinstance(agent.instructions, str) else _name_of(agent.instructions),
         *[canonical.dumps([spec.name, spec.description, spec.input_schema, spec.effect]) for spec in specs],
         canonical.dumps(schema.schema) if schema else "text",
     )[:16]
+    read_back = ReadBack(parts.store) if tools and ReadBack.NAME not in tools else None
     plan = Plan(
         agent=agent.name,
         digest=digest,
-        model=parts.recovery.model_of(models),
-        models=tuple(model.name for model in models),
-        tools=tools,
+        model=model,
+        tools=tools if read_back is None else {**tools, read_back.name: read_back},
         specs=tuple(spec for spec in specs if not (settings.hide_denied and policy.settled(spec) == "deny")),
-        free=frozenset(spec.name for spec in specs if spec.repeatable and policy.settled(spec) == "allow"),
+        free=frozenset(
+            [spec.name for spec in specs if spec.repeatable and policy.settled(spec) == "allow"]
+            + [ReadBack.NAME] * (read_back is not None)
+        ),
         output=output,
         policy=policy,
-        retries=RetryPolicy(parts.recovery.taxonomy, Backoff(settings.backoff, settings.backoff_cap)),
+        retries=RetryPolicy(backoff=Backoff(settings.backoff, settings.backoff_cap)),
         instructions=agent.instructions,
         limits=limits,
         settings=agent.settings,
@@ -128,6 +112,8 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
         rules=_rules(settings),
         concurrency=settings.agent_concurrency,
         context_budget=settings.context_budget,
+        summary=_summary_model(settings.summary_model, model, parts),
+        read_back=read_back.spec if read_back is not None else None,
     )
     check_price(plan, limits)
     return plan
@@ -175,10 +161,9 @@ def _name_of(function: object) -> str:
 
 def check_price(plan: Plan, limits: Limits | None) -> None:
     """Raises UnknownPrice for a cost limit that cannot be kept."""
-    unknown = [name for name in plan.models if not has_price(name)] if limits is not None and limits.cost is not None else []
-    if unknown:
+    if limits is not None and limits.cost is not None and not has_price(plan.model.name):
         raise UnknownPrice(
-            f"agent {plan.agent!r} has a cost limit, but the price of {unknown[0]} is unknown; "
+            f"agent {plan.agent!r} has a cost limit, but the price of {plan.model.name} is unknown; "
             "limit tokens instead: Limits(tokens=…)"
         )
 
@@ -206,13 +191,21 @@ def _rules(settings: Settings) -> Rules:
     )
 
 
-def _models(agent: Agent[Any, Any], parts: Parts) -> list[Model]:
-    """The agent's model, and those to fall back on."""
+def _model(agent: Agent[Any, Any], parts: Parts) -> Model:
     choice = agent.model or parts.settings.model
     if not choice:
-        return [parts.models.default()]
-    choices = [choice] if isinstance(choice, (str, Model)) else choice
-    return [parts.models.model(one) if isinstance(one, str) else one for one in choices]
+        return parts.models.default()
+    if isinstance(choice, str):
+        return parts.models.model(choice)
+    if isinstance(choice, Model):
+        return choice
+    if len(choice) == 1:
+        return parts.models.model(choice[0]) if isinstance(choice[0], str) else choice[0]
+    raise ConfigurationError(f"agent {agent.name!r}: a list of models to fall back on is not supported yet; name one model")
+
+
+def _summary_model(choice: str, own: Model, parts: Parts) -> Model | None:
+    return own if choice == "own" else parts.models.model(choice) if choice else None
 
 
 def _tools(agent: Agent[Any, Any]) -> tuple[dict[str, Tool], tuple[Toolset, ...]]:

@@ -13,7 +13,7 @@ from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.messages import File, Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
 from surefoot.core.state import State
-from surefoot.engine.context import estimate, fit, view
+from surefoot.engine.context import Past, estimate, fit, view
 from surefoot.settings import Settings
 from surefoot.testing.models import FunctionModel, ScriptedModel
 from surefoot.tools.function import tool
@@ -42,7 +42,7 @@ async def test_old_results_are_shortened_first_and_kept_whole_in_the_journal(sto
     assert all(event.before > 3_500 >= event.after for event in compacted)
     assert [len(event.result) for event in returned] == [3_000] * 6
     last = [result.text for result in results(model.requests[-1])]
-    assert last[0] == "x" * 400 + "\n[cut: 3000 characters]"
+    assert last[0] == "x" * 400 + f"\n[cut: 3000 characters; the whole result has the handle {run.id}:0.0]"
     assert len(last[-1]) == 3_000, "the newest is whole"
 
 
@@ -141,16 +141,17 @@ def conversations(draw: Any) -> list[Message]:
 def test_no_call_is_parted_from_its_result_and_the_last_turn_stays(
     history: list[Message], messages: list[Message], budget: int
 ) -> None:
-    state = State(messages=messages)
-    compacted = fit(history, state, budget)
+    state = State(messages=messages, id="r" * 32)
+    past = Past(history, [f"{'p' * 32}:{at}" for at in range(len(history))])
+    compacted = fit(past, state, budget)
     if compacted is None:
         return
     state.compacted = compacted
-    shown = view(history, state)
+    shown = view(past, state)
     assert compacted.after < compacted.before
     assert sum(map(estimate, shown)) == compacted.after
     assert compacted.before > budget
-    assert fit(history, state, budget) is None, "what was fitted stays as it is until there is more"
+    assert fit(past, state, budget) is None, "what was fitted stays as it is until there is more"
     calls = [part.id for message in shown for part in message.parts if isinstance(part, ToolCall)]
     told = [part.call for message in shown for part in message.parts if isinstance(part, ToolResult)]
     assert calls == told
@@ -161,7 +162,7 @@ def test_no_call_is_parted_from_its_result_and_the_last_turn_stays(
 def test_a_summary_stands_in_for_what_was_left_out() -> None:
     messages = [Message("user", (Text(str(number)),)) for number in range(4)]
     state = State(messages=messages, compacted=ev.ContextCompacted("summarised", dropped=2, summary="0 and 1"))
-    assert [message.text for message in view([], state)] == ["0 and 1", "2", "3"]
+    assert [message.text for message in view(Past(), state)] == ["0 and 1", "2", "3"]
 
 
 @pytest.mark.parametrize("part", [Text("x" * 35), Image(url="u"), ToolResult("0.0", "t", "x", parts=(Image(url="u"),))])

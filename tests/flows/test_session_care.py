@@ -217,9 +217,9 @@ async def test_nothing_is_deleted_while_a_run_goes_on(store: str) -> None:
         assert await app.sessions.delete("s") == 2
 
 
-async def test_a_long_session_is_found_page_by_page(store: str) -> None:
+async def test_a_long_session_is_found_page_by_page() -> None:
     agent = Agent("a", model=counting())
-    async with opened(store, agent) as app:
+    async with opened("memory:", agent) as app:
         for number in range(501):
             await app.store.add(f"{number:04}", ev.RunStarted("nobody", session="s"))
             claim = await app.store.claim(f"{number:04}", "w", 60)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 
 from surefoot.core import events as ev
-from surefoot.core.messages import Usage
+from surefoot.core.messages import Text, Usage
 from surefoot.core.state import fold
 from surefoot.core.tracing import span_id, trace_id, traceparent
 from surefoot.core.values import Failure
@@ -201,3 +201,24 @@ def test_a_redacted_beginning_is_a_beginning() -> None:
     spans = spans_of([ev.Record(1, RUN, 1, 0, 0, ev.Unknown("run.started", '{"$redacted":""}')), *life()[1:]])
     assert spans[0].kind == "run"
     assert (spans[0].id, spans[0].outcome) == (span_id(RUN), "done")
+
+
+def test_a_request_for_a_summary_is_a_span_of_its_own() -> None:
+    """It ends when the prompt was made to fit, with what it cost; without a summary it failed."""
+    made = ev.ContextCompacted("summarised", 9, 4, 2, 2, "so", model="m:small", usage=Usage(90, 9), cost=7)
+    for compacted, outcome in ((made, ("ok", "")), (ev.ContextCompacted("dropped", 9, 4), ("error", "summary_failed"))):
+        summed: list[tuple[float, int, ev.Event]] = [
+            (0, 0, ev.RunStarted("clerk", (Text("hi"),))),
+            (1, 1, ev.RunClaimed("w")),
+            (2, 1, ev.ModelRequested(0, "m:small", purpose="summary")),
+            (3, 1, compacted),
+            (4, 1, ev.ModelRequested(0, "m:1")),
+            (6, 1, ev.ModelReplied(0, (Text("hello"),), Usage(10, 5), 3)),
+            (6, 1, ev.RunFinished("hello")),
+        ]
+        spans = spans_of(at(summed))
+        asked, answered = [span for span in spans if span.kind == "model"]
+        assert (asked.attributes["purpose"], asked.outcome, asked.error) == ("summary", *outcome)
+        assert (answered.outcome, "purpose" in answered.attributes) == ("ok", False)
+        run = next(span for span in spans if span.kind == "run")
+        assert run.attributes["cost"] == (10 if compacted is made else 3)

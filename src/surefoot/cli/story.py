@@ -131,6 +131,9 @@ def _suspended(story: Story, event: ev.RunSuspended, record: ev.Record) -> None:
 
 
 def _requested(story: Story, event: ev.ModelRequested, record: ev.Record) -> None:
+    if event.purpose:
+        _note(story, event, record)
+        return
     step = _step(story, event.step, record.time)
     step.model, step.attempts = event.model, event.attempt
 

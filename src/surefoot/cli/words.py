@@ -127,6 +127,7 @@ _SAY: dict[type, _Say] = {
     ev.MemoryRecalled: lambda e, _: f"recalled {len(e.entries)} memories, {e.tokens:,} tokens",
     ev.ContextCompacted: _compacted,
     ev.HandedOff: lambda e, _: f"handed to {line(e.agent)}{_why(e.reason)}",
+    ev.ModelRequested: lambda e, _: f"{line(e.model)} is asked for a {line(e.purpose)}" if e.purpose else "",
     ev.ModelFailed: _model_failed,
     ev.OutputRejected: lambda e, _: f"the answer does not fit: {line(e.error)}",
     ev.CallsJudged: lambda e, _: "judged by policy " + line(e.policy),

@@ -13,22 +13,11 @@ from typing import Any
 
 import msgspec
 
-from surefoot.core.app_events import BreakerChanged, RunPruned, TokenCreated, TokenRevoked
+from surefoot.core.app_events import RunPruned, TokenCreated, TokenRevoked
 from surefoot.core.messages import File, Image, Message, Part, Text, Usage
 from surefoot.core.values import Failure, Limits, Spent, Verdict
 
-__all__ = [
-    "APP_EVENTS",
-    "RUN_EVENTS",
-    "AppEvent",
-    "BreakerChanged",
-    "Event",
-    "Record",
-    "RunPruned",
-    "TokenCreated",
-    "TokenRevoked",
-    "tag_of",
-]
+__all__ = ["APP_EVENTS", "RUN_EVENTS", "AppEvent", "Event", "Record", "RunPruned", "TokenCreated", "TokenRevoked", "tag_of"]
 
 
 class _Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", omit_defaults=True):
@@ -74,12 +63,11 @@ class RunSuspended(_Event, frozen=True, gc=False, tag="run.suspended"):
 
 
 class RunWarned(_Event, frozen=True, gc=False, tag="run.warned"):
-    """Something a human may want to know, with figures; the run goes on. The model reads ``tell`` before its next step."""
+    """Something a human may want to know, with figures; the run goes on."""
 
     kind: str
     message: str
     data: dict[str, Any] = {}
-    tell: str = ""
 
 
 class RunCancelRequested(_Event, frozen=True, gc=False, tag="run.cancel_requested"):
@@ -147,7 +135,9 @@ class MemoryRecalled(_Event, frozen=True, gc=False, tag="memory.recalled"):
 class ContextCompacted(_Event, frozen=True, gc=False, tag="context.compacted"):
     """The prompt was made to fit. Of the session's and the run's messages, the first ``dropped`` are left out, with
     ``summary`` in their place, and tool results in the first ``shortened`` are cut to their heads. The originals stay in
-    the journal. ``how`` is shortened, dropped or summarised; ``before`` and ``after`` are estimated tokens.
+    the journal. ``how`` is shortened, dropped or summarised; ``before`` and ``after`` are estimated tokens. ``start`` and
+    ``cut`` say where the first message that stays and the first whole result stand, as ``run:index``, for the session's
+    next run. ``model`` wrote the summary, for ``usage`` and ``cost``.
     """
 
     how: str
@@ -156,6 +146,11 @@ class ContextCompacted(_Event, frozen=True, gc=False, tag="context.compacted"):
     shortened: int = 0
     dropped: int = 0
     summary: str = ""
+    start: str = ""
+    cut: str = ""
+    model: str = ""
+    usage: Usage = Usage()
+    cost: int | None = 0
 
 
 class HandedOff(_Event, frozen=True, gc=False, tag="handed.off"):
@@ -166,7 +161,9 @@ class HandedOff(_Event, frozen=True, gc=False, tag="handed.off"):
 
 
 class ModelRequested(_Event, frozen=True, gc=False, tag="model.requested"):
-    """A request leaves. ``instructions`` and ``tools`` are digests of blobs; left out when as in the request before."""
+    """A request leaves. ``instructions`` and ``tools`` are digests of blobs; left out when as in the request before.
+    ``tokens`` is an estimate of the prompt. With the ``purpose`` summary it is no step, and `ContextCompacted` follows.
+    """
 
     step: int
     model: str
@@ -174,6 +171,8 @@ class ModelRequested(_Event, frozen=True, gc=False, tag="model.requested"):
     instructions: str = ""
     tools: str = ""
     settings: dict[str, Any] = {}
+    tokens: int = 0
+    purpose: str = ""
 
 
 class ModelReplied(_Event, frozen=True, gc=False, tag="model.replied"):
@@ -377,7 +376,7 @@ Event = (
     | SpanStarted | SpanEnded | EventRedacted | Unknown
 )
 # fmt: on
-AppEvent = BreakerChanged | RunPruned | EventRedacted | Unknown | TokenCreated | TokenRevoked
+AppEvent = RunPruned | EventRedacted | Unknown | TokenCreated | TokenRevoked
 
 RUN_EVENTS: tuple[type[Event], ...] = Event.__args__
 APP_EVENTS: tuple[type[AppEvent], ...] = AppEvent.__args__

@@ -12,6 +12,7 @@ from typing import Any
 
 from surefoot.core import events as ev
 from surefoot.core.call import Call
+from surefoot.core.gauge import Gauge
 from surefoot.core.messages import Message, Text, ToolCall, Usage, text_of
 from surefoot.core.request import Request
 from surefoot.core.status import ENDED, status_after
@@ -53,6 +54,7 @@ class State:
     tools: str = ""
     model: str = ""
     compacted: ev.ContextCompacted | None = None
+    gauge: Gauge = field(default_factory=Gauge)
     steps: int = 0
     tool_calls: int = 0
     usage: Usage = Usage()
@@ -184,8 +186,6 @@ def _message_received(state: State, event: ev.MessageReceived, record: ev.Record
 def _warned(state: State, event: ev.RunWarned, record: ev.Record) -> None:
     # A worker that leaves a run to a newer one has not failed at it.
     state.barren_claims -= event.kind == "newer_event"
-    if event.tell:
-        state.incoming.append(Message("user", (Text(event.tell),)))
 
 
 def _memory_recalled(state: State, event: ev.MemoryRecalled, record: ev.Record) -> None:
@@ -195,6 +195,8 @@ def _memory_recalled(state: State, event: ev.MemoryRecalled, record: ev.Record) 
 
 def _context_compacted(state: State, event: ev.ContextCompacted, record: ev.Record) -> None:
     state.compacted = event
+    state.gauge.cut |= event.shortened > 0
+    state.spend(Spent(usage=event.usage, cost=event.cost))
 
 
 def _handed_off(state: State, event: ev.HandedOff, record: ev.Record) -> None:
@@ -202,8 +204,11 @@ def _handed_off(state: State, event: ev.HandedOff, record: ev.Record) -> None:
 
 
 def _model_requested(state: State, event: ev.ModelRequested, record: ev.Record) -> None:
+    if event.purpose:
+        return
     state.messages.extend(state.incoming)
     state.incoming.clear()
+    state.gauge.request(event.tokens, same_model=event.model == state.model)
     # A request that a crash cut off is asked again: the failure before it is not what the run came to.
     state.requesting, state.attempt, state.retry_at, state.model_error = True, event.attempt, 0, None
     state.instructions = event.instructions or state.instructions
@@ -213,6 +218,8 @@ def _model_requested(state: State, event: ev.ModelRequested, record: ev.Record) 
 
 def _model_replied(state: State, event: ev.ModelReplied, record: ev.Record) -> None:
     state.requesting, state.model_error = False, None
+    if not event.model:  # else another answered, which counts otherwise
+        state.gauge.reply(event.usage.input)
     state.attempt = state.model_failures = state.barren_claims = 0
     state.step = event.step + 1
     state.messages.append(Message("assistant", event.parts))
@@ -252,8 +259,8 @@ def _approval_requested(state: State, event: ev.ApprovalRequested, record: ev.Re
     call = state.call(event.call)
     call.status, call.request, call.digest = "asked", event.request, event.digest
     state.requests[event.request] = Request(
-        event.request, record.stream, call.id, event.kind, event.tool, call.arguments, event.digest, event.reason,
-        call.effect, record.time, event.expires_at, event.verdict,
+        event.request, record.stream, call.id, event.kind, event.tool, call.arguments, event.digest, event.reason, call.effect,
+        record.time, event.expires_at, event.verdict,
     )  # fmt: skip
 
 
@@ -262,8 +269,8 @@ def _tool_indeterminate(state: State, event: ev.ToolIndeterminate, record: ev.Re
     call.status, call.request, call.digest = "unknown", event.request, event.digest
     state.barren_claims = 0
     state.requests[event.request] = Request(
-        event.request, record.stream, call.id, "outcome", call.name, call.arguments, event.digest, event.reason,
-        call.effect, record.time,
+        event.request, record.stream, call.id, "outcome", call.name, call.arguments, event.digest, event.reason, call.effect,
+        record.time,
     )  # fmt: skip
 
 
@@ -317,6 +324,7 @@ def _tool_progressed(state: State, event: ev.ToolProgressed, record: ev.Record) 
 def _tool_returned(state: State, event: ev.ToolReturned, record: ev.Record) -> None:
     text = event.result
     if event.blob:
+        state.gauge.cut = True
         text += f"\n[{len(event.result)} of {event.size} characters; the whole result has the handle {event.blob[:16]}]"
     state.barren_claims = 0
     if event.spent is not None:

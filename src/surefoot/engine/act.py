@@ -16,18 +16,17 @@ from surefoot.core.ports import Judged
 from surefoot.core.values import Failure, Verdict
 from surefoot.engine.bodies import Interrupted, TimeUp, is_cancelled
 from surefoot.engine.calls import stored
-from surefoot.engine.context import estimate, fit, view
+from surefoot.engine.context import fit, view
 from surefoot.engine.decide import request_id
 from surefoot.engine.outcomes import checked, model_failed, text_of_error
 from surefoot.engine.plan import call_digest
+from surefoot.engine.summary import LEAST, summarised
 from surefoot.engine.work import Work
 
 __all__ = ["answer", "ask", "judge"]
 
 #: A prompt may take this share of the model's window; the rest is for the answer.
 _PROMPT_SHARE = 0.75
-#: A prompt that the model calls too long is made to fit this share of what it was taken to be.
-_TIGHTER = 0.6
 #: Characters kept of the name of a tool that there is not.
 _NAME_LIMIT = 200
 
@@ -38,22 +37,25 @@ async def ask(work: Work, attempt: int) -> None:
     if not await _fits(work):
         return
     instructions = "" if state.instructions == work.instructions_digest else work.instructions_digest
-    tools = "" if state.tools == work.tools_digest else work.tools_digest
-    if not await work.ledger.intend(ev.ModelRequested(state.step, plan.model.name, attempt, instructions, tools)):
+    cut = work.is_cut
+    tools = work.tools_digest if not cut else work.cut_digest or await _told_more(work)
+    requested = ev.ModelRequested(
+        state.step, plan.model.name, attempt, instructions, "" if state.tools == tools else tools, tokens=_tokens(work)
+    )
+    if not await work.ledger.intend(requested):
         return
     state = work.state
     request = ModelRequest(
-        view(work.history, state),
+        view(work.past, state),
         work.instructions,
-        plan.specs,
+        plan.offered(cut=cut),
         plan.output.schema,
         plan.settings,
         state.id,
         work.blobs.load,
-        attempt,
     )
     began = work.clock.monotonic()
-    timeout = min(work.time_left(), (plan.settings.timeout or 600.0) * max(1, len(plan.models)))
+    timeout = min(work.time_left(), plan.settings.timeout or 600.0)
     failure: Exception
     try:
         with work.bodies.limit(timeout):
@@ -73,54 +75,42 @@ async def ask(work: Work, attempt: int) -> None:
         failure = error
     else:
         await _seen(work)
-        work.ledger.hold(*_fell_back(plan.model.name, reply), replied)
+        work.ledger.hold(replied)
         return
     took = work.clock.monotonic() - began
     await _seen(work)
-    failed = model_failed(state, failure, plan, work.clock.now(), work.clock.jitter(), took)
-    if failed.error.kind == "context_overflow" and not state.model_failures:
-        await _overflowed(work, failed, elsewhere=isinstance(failure, ModelError) and failure.again)
-        return
-    await work.ledger.outcome(failed)
-
-
-async def _overflowed(work: Work, failed: ev.ModelFailed, *, elsewhere: bool) -> None:
-    """The model says the prompt is too long: make it shorter than it was taken to be, once, and ask again."""
-    state = work.state
-    tokens = sum(map(estimate, view(work.history, state)))
-    compacted = fit(work.history, state, int(tokens * _TIGHTER))
-    if compacted is None and not elsewhere:
-        await work.ledger.outcome(failed)
-        return
-    error = msgspec.structs.replace(failed.error, hint="")
-    await work.ledger.outcome(msgspec.structs.replace(failed, error=error, retry_at=work.clock.now() + 1))
-    if compacted is not None:
-        await work.ledger.intend(compacted)
-
-
-def _fell_back(asked: str, reply: ModelReply) -> tuple[ev.RunWarned, ...]:
-    """Who answered in the place of the model that was asked, and why."""
-    if not reply.by:
-        return ()
-    why = "; ".join(f"{tried.model}: {tried.kind}" for tried in reply.tried)
-    data = {"asked": asked, "answered": reply.by, "tried": [msgspec.to_builtins(one) for one in reply.tried]}
-    return (ev.RunWarned("fell_back", f"{reply.by} answered in place of {asked} ({why})", data),)
+    await work.ledger.outcome(model_failed(state, failure, plan, work.clock.now(), work.clock.jitter(), took))
 
 
 async def _fits(work: Work) -> bool:
     """Whether the prompt fits; else it is made to, which is an event, and the step is decided anew."""
-    budget = work.plan.context_budget or int(work.plan.model.context_window * _PROMPT_SHARE)
-    state = work.state
-    tokens = work.meter.tokens(state.messages)
-    if work.history:
-        tokens += work.history_tokens
-    if tokens <= budget:
+    plan = work.plan
+    budget = plan.context_budget or int(plan.model.context_window * _PROMPT_SHARE)
+    if _tokens(work) * work.scale <= budget:
         return True
-    compacted = fit(work.history, state, budget)
+    room = int(budget / work.scale) - work.fixed_tokens
+    compacted = fit(work.past, work.state, room) if room > 0 else None
     if compacted is None:
         return True
-    await work.ledger.intend(compacted)
+    fixed = work.fixed_tokens
+    compacted = msgspec.structs.replace(compacted, before=compacted.before + fixed, after=compacted.after + fixed)
+    if compacted.how == "dropped" and plan.summary is not None and room >= LEAST:
+        await summarised(work, compacted, room)
+    else:
+        await work.ledger.intend(compacted)
     return False
+
+
+def _tokens(work: Work) -> int:
+    """Estimated tokens of the prompt as it stands."""
+    return work.fixed_tokens + work.meter.tokens(work.past, work.state)
+
+
+async def _told_more(work: Work) -> str:
+    """The digest of the tools a model is told of once results were cut."""
+    text = work.plan.tools_text(cut=True)
+    work.cut_digest = work.tools_digest if work.plan.read_back is None else await work.blobs.save(text.encode())
+    return work.cut_digest
 
 
 async def _seen(work: Work) -> None:
@@ -152,8 +142,7 @@ async def _replied(work: Work, reply: ModelReply, seconds: float) -> ev.ModelRep
             arguments = sound(arguments)
         name = call.name if tool is not None else sound(call.name)[:_NAME_LIMIT]
         parts.append(ToolCall(f"{state.step}.{index}", name, arguments, sound(call.provider_id), invalid))
-    asked = reply.by or plan.model.name
-    model = reply.by or (reply.model if reply.model and not asked.endswith(f":{reply.model}") else "")
+    model = reply.model if reply.model and not plan.model.name.endswith(f":{reply.model}") else ""
     duration = int(seconds * 1e6)
     try:
         first = int((reply.first_token or 0.0) * 1e6)
@@ -162,7 +151,7 @@ async def _replied(work: Work, reply: ModelReply, seconds: float) -> ev.ModelRep
         )
     except (TypeError, ValueError, OverflowError) as error:
         raise ModelError("malformed_output", f"the model's reply cannot be kept: {error}") from error
-    return msgspec.structs.replace(replied, cost=plan.price(asked, replied.usage))
+    return msgspec.structs.replace(replied, cost=plan.price(plan.model.name, replied.usage))
 
 
 def _sound(part: Part) -> Part:

@@ -195,7 +195,9 @@ def _known_end(state: State, plan: Plan, call: Call, now: int) -> ev.Event | Non
 
 
 def _no_such_tool(call: Call, plan: Plan) -> ev.ToolFailed:
-    return ev.ToolFailed(call.id, Failure("not_found", f"There is no tool {call.name!r}.", _nearest(call.name, plan.tools)))
+    return ev.ToolFailed(
+        call.id, Failure("not_found", f"There is no tool {call.name!r}.", _nearest(call.name, [spec.name for spec in plan.specs]))
+    )
 
 
 def _nearest(name: str, tools: Iterable[str]) -> str:

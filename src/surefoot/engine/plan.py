@@ -41,7 +41,8 @@ class Plan:
     """One agent's definition, resolved.
 
     ``free`` names the tools whose calls are neither judged nor asked about; ``price`` gives millionths of a dollar, or
-    None where unknown; ``models`` names the model, and those that may answer in its place.
+    None where unknown. ``summary`` is the model that summarises what a prompt has no room for, ``read_back`` what a model is
+    told of the tool that reads results that were cut.
     """
 
     agent: str
@@ -60,15 +61,19 @@ class Plan:
     rules: Rules = Rules()
     concurrency: int | None = None
     context_budget: int = 0
+    summary: Model | None = None
+    read_back: ToolSpec | None = None
 
-    models: tuple[str, ...] = ()
     specs: tuple[ToolSpec, ...] = ()
     free: frozenset[str] = frozenset()
 
-    @property
-    def tools_text(self) -> str:
+    def offered(self, *, cut: bool) -> tuple[ToolSpec, ...]:
+        """The tools a model is told of, once results were ``cut`` also the one that reads them."""
+        return (*self.specs, self.read_back) if cut and self.read_back is not None else self.specs
+
+    def tools_text(self, *, cut: bool) -> str:
         """What the model is told of the tools, as JSON: the blob behind ``model.requested.tools``."""
-        return canonical.dumps(msgspec.to_builtins(self.specs))
+        return canonical.dumps(msgspec.to_builtins(self.offered(cut=cut)))
 
 
 def call_digest(agent: str, spec: ToolSpec, arguments: str) -> str:

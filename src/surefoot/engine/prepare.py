@@ -5,22 +5,18 @@ from __future__ import annotations
 import inspect
 import logging
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
-from dataclasses import replace
-from operator import itemgetter
 from types import TracebackType
 from typing import Any
 
 from surefoot.core import canonical
 from surefoot.core import events as ev
-from surefoot.core.messages import Message
-from surefoot.core.ports import Query, Store
-from surefoot.core.session import conversation
-from surefoot.core.state import State, fold
+from surefoot.core.ports import Store
 from surefoot.core.values import Failure
 from surefoot.engine.bodies import Interrupted, TimeUp
-from surefoot.engine.context import estimate
+from surefoot.engine.context import estimate_text
 from surefoot.engine.link import context_of
 from surefoot.engine.outcomes import text_of_error
+from surefoot.engine.past import past
 from surefoot.engine.plan import Plan
 from surefoot.engine.work import Work
 
@@ -65,12 +61,17 @@ async def prepare(work: Work, stack: AsyncExitStack, store: Store) -> bool:
         await work.ledger.outcome(ev.RunFailed(failure, work.state.text, work.state.spent), barrier=True)
         return False
     if work.state.started is not None and work.state.started.session:
-        work.history = await _history(work, store)
-        work.history_tokens = sum(map(estimate, work.history))
+        work.past = await past(work, store)
+    fixed = estimate_text(work.instructions)
     if work.instructions:
         work.instructions_digest = await store.save(work.instructions.encode())
     if plan.specs:
-        work.tools_digest = await store.save(plan.tools_text.encode())
+        tools = plan.tools_text(cut=False)
+        fixed += estimate_text(tools)
+        work.tools_digest = await store.save(tools.encode())
+    if plan.output.schema is not None:
+        fixed += estimate_text(str(plan.output.schema.schema))
+    work.fixed_tokens = fixed
     return True
 
 
@@ -82,27 +83,6 @@ def _rendered(plan: Plan, work: Work) -> str:
             text.close()
         raise TypeError(f"the instructions of agent {plan.agent!r} must be text, not {type(text).__name__}")
     return canonical.sound(text)
-
-
-async def _history(work: Work, store: Store) -> list[Message]:
-    """The session's conversation up to this run's head, newest runs first until the budget is full."""
-    started, head = work.state.started, work.state.session_head
-    assert started is not None  # a claimed run has started
-    budget = work.plan.context_budget or work.plan.model.context_window
-    found: list[tuple[int, State]] = []
-    # What a tool's run said is in its tool's result. Ids may be out of order where several processes made them.
-    query = Query(session=started.session, user=started.user, tenant=started.tenant, parent="", ahead_of=work.state.id, limit=20)
-    tokens = 0
-    while tokens < budget:
-        rows = await store.find(query)
-        for row in rows:
-            records = [record for record in await store.read(row.id) if record.position <= head]
-            found.append((records[0].position, fold(records)))
-            tokens += sum(map(estimate, found[-1][1].messages))
-        if len(rows) < query.limit:
-            break
-        query = replace(query, before=rows[-1].id)
-    return conversation([state for _, state in sorted(found, key=itemgetter(0))])
 
 
 async def _enter(stack: AsyncExitStack, made: Any) -> Any:  # noqa: ANN401  whatever the user's factory makes

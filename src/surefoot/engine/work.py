@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from surefoot.core.events import RunStarted
-from surefoot.core.messages import Message
 from surefoot.core.model import Delta
 from surefoot.core.ports import Blobs, Clock, Live
 from surefoot.core.state import State
 from surefoot.core.values import Limits, Spent
 from surefoot.engine.bodies import Bodies
-from surefoot.engine.context import Meter
+from surefoot.engine.context import Meter, Past
 from surefoot.engine.decide import limit_of
 from surefoot.engine.ledger import Ledger
 from surefoot.engine.plan import Plan
@@ -38,7 +37,10 @@ Children = Callable[[RunStarted, Any, Any, dict[str, Any], Callable[[Spent], Non
 
 @dataclass(slots=True)
 class Work:
-    """One claimed run, its plan, and what the plan's tools may use. ``instructions`` is rendered once a claim."""
+    """One claimed run, its plan, and what the plan's tools may use. ``instructions`` is rendered once a claim.
+
+    ``cut_digest`` names the tools told of once results were cut; ``fixed_tokens`` is what instructions, tools and schema take.
+    """
 
     ledger: Ledger
     plan: Plan
@@ -49,11 +51,12 @@ class Work:
     children: Children
     rooms: dict[str, asyncio.Semaphore] = field(default_factory=dict)
     deps: Any = None
-    history: list[Message] = field(default_factory=list)
+    past: Past = field(default_factory=Past)
     instructions: str = ""
     instructions_digest: str = ""
     tools_digest: str = ""
-    history_tokens: int = 0
+    cut_digest: str = ""
+    fixed_tokens: int = 0
     streamed: bool = False
     meter: Meter = field(default_factory=Meter)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -63,6 +66,16 @@ class Work:
     def state(self) -> State:
         """The run as it stands, held outcomes included."""
         return self.ledger.state
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the model was given less than the whole of a tool's result."""
+        return self.ledger.state.gauge.cut or self.past.cut
+
+    @property
+    def scale(self) -> float:
+        """The model's tokens for each estimated one."""
+        return self.ledger.state.gauge.scale or self.past.scale or 1.0
 
     def room(self, tool: str) -> asyncio.Semaphore:
         """How many calls of a tool may run at once in this process; for tools that bound it."""

@@ -122,6 +122,8 @@ def _requested(trace: Standing, event: ev.ModelRequested, record: ev.Record) -> 
     trace.begin_step(event.step, record)
     trace.model = trace.open("model", event.model, record, "model", record.seq)
     trace.model.attributes |= {"step": event.step, "attempt": event.attempt}
+    if event.purpose:
+        trace.model.attributes["purpose"] = event.purpose
     trace.touched = record.time
 
 
@@ -154,6 +156,19 @@ def _model_failed(trace: Standing, event: ev.ModelFailed, record: ev.Record) -> 
     trace.touched = record.time
 
 
+def _compacted(trace: Standing, event: ev.ContextCompacted, record: ev.Record) -> None:
+    """The prompt was made to fit; with a summary, a request for one ends here."""
+    span = trace.model
+    if span is not None and "purpose" in span.attributes:
+        trace.model = None
+        span.attributes |= {f"{name}_tokens": getattr(event.usage, name) for name in event.usage.__struct_fields__}
+        span.attributes["cost"] = event.cost
+        trace.cost = None if trace.cost is None or event.cost is None else trace.cost + event.cost
+        trace.close(span, record.time, *([] if event.model else ["error", "summary_failed"]))
+    note(trace, event, record)
+    trace.touched = record.time
+
+
 def _recalled(trace: Standing, event: ev.MemoryRecalled, record: ev.Record) -> None:
     span = trace.open("memory", "recall", record, "memory", record.seq)
     span.attributes |= {"entries": list(event.entries), "tokens": event.tokens, "scores": list(event.scores)}
@@ -173,6 +188,7 @@ _APPLY: dict[type, Callable[[Standing, Any, ev.Record], None]] = {
     ev.RunFailed: _ended,
     ev.RunCancelled: _ended,
     ev.MemoryRecalled: _recalled,
+    ev.ContextCompacted: _compacted,
     ev.ModelRequested: _requested,
     ev.ModelReplied: _replied,
     ev.ModelFailed: _model_failed,
