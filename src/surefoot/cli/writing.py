@@ -12,7 +12,7 @@ from surefoot.core.errors import ConfigurationError
 from surefoot.core.messages import Usage
 from surefoot.core.request import visible
 
-__all__ = ["block", "cost", "count", "duration", "line", "moment", "period", "safe_json", "short", "tokens"]
+__all__ = ["block", "cost", "count", "duration", "escaped", "line", "moment", "period", "safe_json", "short", "tokens"]
 
 _SPACE = re.compile(r"\s+")
 _PERIOD = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
@@ -91,7 +91,11 @@ def period(text: str) -> timedelta:
 
 def safe_json(value: Any, *, indent: int | None = None) -> str:  # noqa: ANN401  any JSON value
     """JSON that is readable in any script, and in which what could deceive a terminal is escaped; still the same JSON."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return escaped(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def escaped(text: str) -> str:
+    """JSON text in which what could deceive a terminal is escaped; still the same JSON."""
     if text.isprintable():
         return text
     return "".join([c if c == "\n" or unicodedata.category(c) not in _UNSAFE else json.dumps(c)[1:-1] for c in text])
