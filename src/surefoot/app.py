@@ -15,7 +15,7 @@ from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.errors import ConfigurationError, RunError, RunNotFound, UnknownEvent
 from surefoot.core.model import Delta
-from surefoot.core.ports import Clock, Query, RunRow, Store
+from surefoot.core.ports import Clock, Query, RunRow, Sink, Store
 from surefoot.core.request import Request
 from surefoot.core.run import Run, run_of
 from surefoot.core.state import ENDED, State, fold
@@ -48,12 +48,13 @@ class App:
         policy: what may run unasked: Cedar text, a Path to it, ``Lists(allow=…, ask=…, deny=…)``, several of these, or a
             Policy of your own; where no rule speaks, what is not unsafe.
         clock: time, for tests.
+        telemetry: where runs show themselves, beside what the settings ask for: each a Sink.
 
     Opens on first use, or with ``async with``. Belongs to the event loop it was opened on; from anywhere else, use
     `run_sync`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what an application is made of
         self,
         store: str | Store = "sqlite:surefoot.db",
         *,
@@ -62,14 +63,15 @@ class App:
         approve: desk.Approve | None = None,
         policy: PolicyChoice | None = None,
         clock: Clock | None = None,
+        telemetry: Sequence[Sink] = (),
     ) -> None:
         from surefoot.wiring import assemble  # with it come stores and providers: on first need, so that importing is quick
 
-        self._parts = assemble(store, settings, clock, policy)
+        self._parts = assemble(store, settings, clock, policy, telemetry)
         self._approve = approve
         self._roster = Roster(self._parts.plan_of, self._parts.check_policies)
         parts = self._parts
-        self._home = Home(parts.store, parts.live, self._hire, parts.models.aclose, parts.settings.grace)
+        self._home = Home(parts.store, parts.live, self._hire, parts.farewell, parts.settings.grace)
         for agent in agents:
             self._roster.name(agent)
 
@@ -328,6 +330,7 @@ class App:
             children=self._child, answer=lambda state: self._asked(tuple(state.requests.values())),
         )  # fmt: skip
         worker.open(self._roster.plans)
+        parts.follow()
         return worker
 
     async def _take(self, state: State) -> None:

@@ -43,6 +43,9 @@ class Settings:
         backoff_cap: seconds no delay passes.
         policy: files or folders of Cedar rules that hold for every agent, separated as in ``PATH``.
         hide_denied: do not show a model the tools whose calls a policy always denies.
+        trace_dir: the folder in which each run is written as ``trace_{run}.jsonl`` while it happens; empty: none is.
+        trace_content: whether those files hold what was said.
+        trace_days: days after which such a file is deleted; 0 keeps them.
 
     Raises ConfigurationError for a value that cannot work, with the setting's name and its variable's.
     """
@@ -66,6 +69,9 @@ class Settings:
     backoff_cap: float = 60.0
     policy: str = ""
     hide_denied: bool = True
+    trace_dir: str = ""
+    trace_content: bool = True
+    trace_days: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):

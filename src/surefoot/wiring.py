@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from surefoot.clock import SystemClock
 from surefoot.core import canonical
 from surefoot.core.agent import Agent, ToolChoice
 from surefoot.core.errors import ConfigurationError, DuplicateTool, UnknownPrice
-from surefoot.core.ports import Clock, Embedder, Model, Policy, Store, Tool, Toolset
+from surefoot.core.ports import Clock, Embedder, Model, Policy, Sink, Store, Tool, Toolset
 from surefoot.core.values import Limits
 from surefoot.engine.plan import Plan, Rules
 from surefoot.journal import SqliteStore, live_of, open_store
@@ -24,6 +25,8 @@ from surefoot.models.pricing import has_price, price
 from surefoot.recovery.backoff import Backoff
 from surefoot.recovery.retry import Policy as RetryPolicy
 from surefoot.settings import Settings
+from surefoot.telemetry.cursor import Cursor
+from surefoot.telemetry.follower import Follower
 from surefoot.tools.function import as_tool
 from surefoot.tools.output import output_of
 from surefoot.tools.readback import ReadBack
@@ -35,7 +38,12 @@ class Parts:
     """What an application is made of, ready to be opened."""
 
     def __init__(
-        self, store: str | Store, settings: Settings, clock: Clock | None = None, policy: PolicyChoice | None = None
+        self,
+        store: str | Store,
+        settings: Settings,
+        clock: Clock | None = None,
+        policy: PolicyChoice | None = None,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
@@ -44,6 +52,17 @@ class Parts:
         self.live = live_of(self.store, self.clock)
         self.models = Models(embedder=_minilm)
         self.owner = new_owner()
+        self._followers = [_follower(self.store, sink) for sink in (*_sinks(settings), *sinks)]
+
+    def follow(self) -> None:
+        """Let telemetry follow the store, which is open."""
+        for follower in self._followers:
+            follower.begin()
+
+    async def farewell(self) -> None:
+        """Let telemetry and models end, before the store is closed."""
+        await asyncio.gather(*[follower.close() for follower in self._followers])
+        await self.models.aclose()
 
     def plan_of(self, agent: Agent[Any, Any]) -> Plan:
         """See `plan_of`."""
@@ -58,9 +77,32 @@ class Parts:
         check_price(plan, limits)
 
 
-def assemble(store: str | Store, settings: Settings | None, clock: Clock | None, policy: PolicyChoice | None) -> Parts:
+def assemble(
+    store: str | Store,
+    settings: Settings | None,
+    clock: Clock | None,
+    policy: PolicyChoice | None,
+    sinks: Sequence[Sink] = (),
+) -> Parts:
     """The parts for a store; settings come from the environment when none are given."""
-    return Parts(store, settings or Settings.from_env(), clock, policy)
+    return Parts(store, settings or Settings.from_env(), clock, policy, sinks)
+
+
+def _sinks(settings: Settings) -> list[Sink]:
+    """What telemetry the settings ask for."""
+    if not settings.trace_dir:
+        return []
+    from surefoot.telemetry.files import TraceFiles
+    from surefoot.telemetry.privacy import mask
+
+    folder = Path(settings.trace_dir)
+    return [TraceFiles(folder, content=settings.trace_content, redact=mask(), days=settings.trace_days)]
+
+
+def _follower(store: Store, sink: Sink) -> Follower:
+    """A sink's follower, whose cursor lies beside a journal that is a file."""
+    path = getattr(store, "path", "")
+    return Follower(store, sink, Cursor(Path(f"{path}.{canonical.digest(sink.name)[:8]}.cursor") if path else None))
 
 
 def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:

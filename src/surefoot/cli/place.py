@@ -80,7 +80,7 @@ class Place:
             app = load(self.agents).app
             store = app.store if app else store
         _must_exist(store)
-        return App(store, settings=replace(_settings(os.environ), adopt=False))
+        return App(store, settings=replace(_settings(os.environ), adopt=False, trace_dir=""))
 
 
 def place_of(context: typer.Context, store: str | None = None, agents: str | None = None) -> Place:

@@ -1,13 +1,13 @@
 """Every seam of surefoot: a Protocol of at most five methods, with at least two implementations and one contract suite.
 
 Reading order: `Journal`, `Runs`, `Leases`, `Blobs` and `Upkeep` are the store; `Model`, `Tool` and `Policy` are what an
-agent is made of; `Retries`, `Clock`, `Live`, `Projection` and `Embedder` are the rest.
+agent is made of; `Retries`, `Clock`, `Live`, `Projection`, `Embedder` and `Sink` are the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.judging import Judged
@@ -16,9 +16,6 @@ from surefoot.core.rows import Claim, Problem, Query, RunRow, SessionRow
 from surefoot.core.taxonomy import Trial
 from surefoot.core.tool import Done, NotDone, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Verdict
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "Blobs",
@@ -375,4 +372,28 @@ class Embedder(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """One unit-length vector a text, in order."""
+        ...
+
+
+class Sink(Protocol):
+    """Where what runs show of themselves goes: files, a collector, figures. Called from a thread of its own; it may be slow,
+    hang or raise, and no run notices."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages and in the name of its cursor."""
+        ...
+
+    def begin(self) -> Callable[[Record], Sequence[Any]]:
+        """A fold of one run: it takes the run's records from the first on, and gives what is to be written of each."""
+        ...
+
+    def write(self, before: Sequence[Any], fresh: Sequence[Any]) -> None:
+        """Write what folds gave: ``before`` of records that were dealt with before, ``fresh`` of new ones, in order. What it
+        raises means that nothing was written: the same comes again. The same may also come again after a crash.
+        """
+        ...
+
+    def pruned(self, run: str) -> None:
+        """A run is gone from the journal for good."""
         ...

@@ -15,7 +15,6 @@ import msgspec
 
 from surefoot.core import events as ev
 from surefoot.core.messages import Reasoning, ToolCall, text_of
-from surefoot.core.status import ENDED
 from surefoot.telemetry.privacy import Redact, applied
 from surefoot.telemetry.span import Span
 from surefoot.telemetry.spans import Trace
@@ -34,7 +33,7 @@ class Lines:
     """The lines of one run, as its records come. Without ``content`` they say what happened, and leave out what was said.
 
     Attributes:
-        run: the run's id. count: how many lines there have been.
+        count: how many lines there have been.
     """
 
     def __init__(self, *, content: bool = True, redact: Redact | None = None) -> None:
@@ -42,16 +41,6 @@ class Lines:
         self.content, self._redact = content, redact
         self._rounds = 0
         self.count = 0
-
-    @property
-    def run(self) -> str:
-        """The run's id."""
-        return self._trace.run
-
-    @property
-    def ended(self) -> bool:
-        """Whether the run has ended."""
-        return self._trace.status in ENDED
 
     def take(self, record: ev.Record) -> list[bytes]:
         """The lines that a record adds, each with its line break; none for one that was added before."""
