@@ -22,7 +22,7 @@ from surefoot.core.state import ENDED, State, fold
 from surefoot.core.values import Limits, Spent
 from surefoot.engine.worker import Settings as WorkerSettings
 from surefoot.engine.worker import Worker
-from surefoot.runs import desk
+from surefoot.runs import desk, rewind
 from surefoot.runs.following import below, child, driven, follow, merged, soon
 from surefoot.runs.home import Home
 from surefoot.runs.intake import Input, ListOptions, RunOptions, add, deadline_of, ended_before, inherited, query_of, storable
@@ -218,6 +218,22 @@ class App:
         until = deadline_of(self._parts.clock, deadline)
         await desk.resumed(self._parts.store, row.id, ev.RunResumed(by, limits, until))
         return await self.wait(row.id)
+
+    async def fork(
+        self, run: Run[Any] | str, *, at: int = 0, agent: Agent[Any, Any] | None = None, edit: str | None = None
+    ) -> Run[Any]:
+        """Start a new run that goes on from event ``at`` of another, 0 for its last; it is worked on in the background.
+
+        Calls that had a result by then are not run again. ``agent`` is another agent, or the same with another model;
+        ``edit`` takes the place of what that event said (the input, a message, a tool's result). Raises RunError.
+        """
+        if agent is not None:
+            self._roster.add(agent)
+        run_id = await self._id(run)
+        row = await rewind.fork(self._parts.store, self._parts.clock, run_id, at, agent=agent.name if agent else "", edit=edit)
+        if row.agent in self._roster.agents:
+            (await self._working()).take(row.id, row.agent)
+        return await self.get(row.id)
 
     # ── talking to a run ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,6 +11,7 @@ from surefoot.cli.story import CallStory, Note, StepStory, Story
 from surefoot.core import canonical
 from surefoot.core.run import Run
 from surefoot.runs.documents import instant, run_document, usage_document
+from surefoot.telemetry.span import Span
 
 __all__ = ["story_document"]
 
@@ -22,8 +23,24 @@ def story_document(story: Story, run: Run[Any]) -> dict[str, Any]:
         **run_document(run),
         "input": story.input,
         "worked": story.state.worked / 1e6,
+        "times": {name: getattr(story.times, name) / 1e6 for name in ("queued", "worked", "human", "waited", "lost")},
         "trace": [_step(step) for step in story.steps],
         "events": [_note(note) for note in notes],
+        "spans": [_span(span) for span in story.spans],
+    }
+
+
+def _span(span: Span) -> dict[str, Any]:
+    return {
+        "id": span.id,
+        "parent": span.parent,
+        "kind": span.kind,
+        "name": span.name,
+        "start": instant(span.start),
+        "end": instant(span.end),
+        "duration": span.duration / 1e6,
+        "outcome": span.outcome,
+        "error": span.error,
     }
 
 

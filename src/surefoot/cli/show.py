@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from surefoot.cli.bars import of_call, of_step
 from surefoot.cli.documents import story_document
 from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.screen import Screen
+from surefoot.cli.seen import print_seen, seen_in
 from surefoot.cli.story import CallStory, Note, StepStory, Story, tell
 from surefoot.cli.words import call_line
 from surefoot.cli.writing import block, cost, count, duration, line, moment, safe_json, tokens
 from surefoot.core.run import Run
+from surefoot.runs.documents import answerable, to_json
+from surefoot.telemetry.span import Span
 
 if TYPE_CHECKING:
     from rich.tree import Tree
-from surefoot.runs.documents import answerable, to_json
 
 __all__ = ["Branch", "Format", "add", "branches", "lines", "tree"]
 
@@ -29,6 +32,10 @@ _LOUD = {
 }  # fmt: skip
 #: How the notes of `show --format text` are called where the event's tag says too little.
 _PLAIN = {"run.claimed": "worker", "run.warned": "warning", "run.suspended": "waiting", "message.received": "message"}
+
+
+#: Microseconds of waiting from which on it is told.
+_WORTH_TELLING = 1_000
 
 
 class Format(StrEnum):
@@ -48,12 +55,19 @@ def show(
     context: typer.Context,
     *,
     run: Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or the id its caller gave it.")],
+    step: Annotated[
+        int | None, typer.Option("--step", min=0, metavar="N", help="One step: all the model was told, and its whole answer.")
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="A tree, lines to search, or one JSON object.")] = Format.TREE,
     store: StoreOption = None,
     agents: AgentsOption = None,
 ) -> None:
     """Show a run: every step with its model, reasoning, calls, questions, retries, tokens, cost and time."""
-    complete(_show(place_of(context, store, agents).reading(), run, form))
+    app = place_of(context, store, agents).reading()
+    if step is not None:
+        print_seen(complete(seen_in(app, run, step=step)), json=form is Format.JSON)
+    else:
+        complete(_show(app, run, form))
 
 
 async def _show(app: Any, name: str, form: Format) -> None:  # noqa: ANN401  an App; typer reads annotations at run time
@@ -85,7 +99,7 @@ def branches(story: Story, run: Run[Any]) -> Branch:
     root.below = [Branch(text, "dim") for text in _head(story, run)]
     root.below.append(Branch(f"input: {story.input}"))
     for item in story.items:
-        root.below.append(_step_branch(item) if isinstance(item, StepStory) else _note_branch(item))
+        root.below.append(_step_branch(item, story.spans) if isinstance(item, StepStory) else _note_branch(item))
     for request in answerable(run):
         root.below.append(Branch(f"waiting: {request} [{request.id}]", "yellow"))
     if run.status == "done":
@@ -102,6 +116,10 @@ def _head(story: Story, run: Run[Any]) -> Iterator[str]:
     about = [("id", run.key), ("session", run.session), ("user", run.user), ("tenant", run.tenant), ("parent", run.parent)]
     about += [("tags", ", ".join(run.tags)), ("trace", run.trace_id)]
     yield f"started {moment(run.created_at)}, last event {moment(run.updated_at)}, worked {duration(story.state.worked)}"
+    waited = [(story.times.queued, "queued"), (story.times.human, "waited for humans"), (story.times.waited, "waited otherwise"),
+              (story.times.lost, "lost with a worker")]  # fmt: skip
+    if told := [f"{word} {duration(micros)}" for micros, word in waited if micros >= _WORTH_TELLING]:
+        yield ", ".join(told)
     yield totals(run)
     for name, value in about:
         if value:
@@ -114,14 +132,14 @@ def totals(run: Run[Any]) -> str:
     return f"{count(run.steps, 'step')}, {count(run.tool_calls, 'tool call')}, tokens {tokens(run.usage)}, {spent}"
 
 
-def _step_branch(step: StepStory) -> Branch:
-    branch = Branch(f"step {step.step} · {_figures(step)}", "bold")
+def _step_branch(step: StepStory, spans: Sequence[Span]) -> Branch:
+    branch = Branch(_with(f"step {step.step} · {_figures(step)}", of_step(spans, step.step)), "bold")
     branch.below = [_note_branch(note) for note in step.notes]
     if step.reasoning:
         branch.below.append(Branch(f"reasoning: {step.reasoning}", "italic dim"))
     if step.text:
         branch.below.append(Branch(f"text: {step.text}"))
-    branch.below += [_call_branch(call) for call in step.calls]
+    branch.below += [_call_branch(call, spans) for call in step.calls]
     return branch
 
 
@@ -138,9 +156,9 @@ def _figures(step: StepStory) -> str:
     return " · ".join(figures)
 
 
-def _call_branch(call: CallStory) -> Branch:
+def _call_branch(call: CallStory, spans: Sequence[Span]) -> Branch:
     effect = f" · {line(call.effect)}" if call.effect else ""
-    branch = Branch(f"call {call.id} {call_line(call.name, call.arguments)}{effect}", "cyan")
+    branch = Branch(_with(f"call {call.id} {call_line(call.name, call.arguments)}{effect}", of_call(spans, call.id)), "cyan")
     if call.invalid:
         branch.below.append(Branch(f"invalid: {call.invalid}", "red"))
     branch.below += [_note_branch(note) for note in call.notes]
@@ -149,6 +167,10 @@ def _call_branch(call: CallStory) -> Branch:
     elif call.status != "closed":
         branch.below.append(Branch(f"open: {call.status}", "yellow"))
     return branch
+
+
+def _with(text: str, bar: str) -> str:
+    return f"{text} · {bar}" if bar else text
 
 
 def _note_branch(note: Note) -> Branch:

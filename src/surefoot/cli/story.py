@@ -14,6 +14,9 @@ from surefoot.cli.words import parts_text, sentence
 from surefoot.core import events as ev
 from surefoot.core.messages import Reasoning, Text, ToolCall, Usage
 from surefoot.core.state import State, fold
+from surefoot.telemetry.span import Span
+from surefoot.telemetry.spans import Trace
+from surefoot.telemetry.times import Times
 
 __all__ = ["CallStory", "Note", "StepStory", "Story", "tell"]
 
@@ -65,13 +68,15 @@ class StepStory:
 
 @dataclass(slots=True)
 class Story:
-    """A whole run: its state at the end, its input, its steps and the notes between them."""
+    """A whole run: its state at the end, its input, its steps, the notes between them, its spans and where its time went."""
 
     state: State
     input: str = ""
     items: list[StepStory | Note] = field(default_factory=list)
     calls: dict[str, CallStory] = field(default_factory=dict)
     requests: dict[str, str] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
+    times: Times = field(default_factory=Times)
 
     @property
     def steps(self) -> list[StepStory]:
@@ -87,13 +92,15 @@ class Story:
 def tell(records: Iterable[ev.Record]) -> Story:
     """The story of a run's records."""
     records = list(records)
-    story = Story(fold(records))
+    story, trace = Story(fold(records)), Trace()
     for record in records:
+        story.spans += trace.apply(record).opened
         handler = _TELL.get(type(record.event), _note)
         handler(story, record.event, record)
     for call in story.state.calls.values():
         if call.id in story.calls and call.result is None:
             story.calls[call.id].status = call.status
+    story.times = trace.times
     return story
 
 

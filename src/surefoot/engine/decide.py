@@ -108,9 +108,14 @@ def decide(state: State, plan: Plan, now: int) -> Step:
         return _calls(state, plan, now)
     if state.answer is not None and not state.incoming:
         return Answer(state.answer)
-    if state.started and state.started.forked_from and not state.started.input:  # it only carries a conversation over
+    if _carries_over(state.started):
         return Note((ev.RunFinished(state.text),))
     return _ask(state, plan, now)
+
+
+def _carries_over(started: ev.RunStarted | None) -> bool:
+    """Whether a run only brings a conversation into another session; the fork of one run goes on, in no session."""
+    return started is not None and bool(started.forked_from and started.session) and not started.input
 
 
 def limit_of(state: State, plan: Plan) -> Limits:

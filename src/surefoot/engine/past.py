@@ -10,7 +10,6 @@ from surefoot.core.ports import Query, Store
 from surefoot.core.session import conversation
 from surefoot.core.state import State, fold
 from surefoot.engine.context import Past, cut, estimate, said
-from surefoot.engine.work import Work
 
 __all__ = ["past"]
 
@@ -18,14 +17,13 @@ __all__ = ["past"]
 _PAGES = (20, 100, 500)
 
 
-async def past(work: Work, store: Store) -> Past:
-    """The session's conversation up to this run's head, as a model is given it."""
-    started, head = work.state.started, work.state.session_head
+async def past(store: Store, run: State, budget: float, model: str) -> Past:
+    """The session's conversation up to a run's head, as ``model`` is given it; ``budget`` is in estimated tokens."""
+    started, head = run.started, run.session_head
     assert started is not None  # a claimed run has started
-    budget = work.plan.context_budget or work.plan.model.context_window
     found: list[tuple[int, State]] = []
     # What a tool's run said is in its tool's result. Ids may be out of order where several processes made them.
-    query = Query(session=started.session, user=started.user, tenant=started.tenant, parent="", ahead_of=work.state.id)
+    query = Query(session=started.session, user=started.user, tenant=started.tenant, parent="", ahead_of=run.id)
     tokens, first, pages = 0, "", list(_PAGES)
     while True:
         query = replace(query, limit=pages.pop(0) if len(pages) > 1 else pages[0])
@@ -38,13 +36,13 @@ async def past(work: Work, store: Store) -> Past:
             if not first and state.compacted is not None:
                 first = state.compacted.start.rpartition(":")[0]
             if row.id == first or tokens >= (2 * budget if first else budget):
-                return _put_together(found, work)
+                return _put_together(found, model)
         if len(rows) < query.limit:
-            return _put_together(found, work)
+            return _put_together(found, model)
         query = replace(query, before=rows[-1].id)
 
 
-def _put_together(found: list[tuple[int, State]], work: Work) -> Past:
+def _put_together(found: list[tuple[int, State]], model: str) -> Past:
     """The messages of these runs, from where the last prompt of the newest that says so began."""
     states = [state for _, state in sorted(found, key=itemgetter(0))]
     result = Past()
@@ -53,7 +51,7 @@ def _put_together(found: list[tuple[int, State]], work: Work) -> Past:
         result.messages += messages
         result.places += [f"{state.id}:{at}" for at in range(len(messages))]
         result.cut |= state.gauge.cut
-    if states and states[-1].model == work.plan.model.name:
+    if states and states[-1].model == model:
         result.scale = states[-1].gauge.scale
     done = next((state.compacted for state in reversed(states) if state.compacted is not None and state.compacted.start), None)
     if done is None:

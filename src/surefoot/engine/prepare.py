@@ -61,7 +61,7 @@ async def prepare(work: Work, stack: AsyncExitStack, store: Store) -> bool:
         await work.ledger.outcome(ev.RunFailed(failure, work.state.text, work.state.spent), barrier=True)
         return False
     if work.state.started is not None and work.state.started.session:
-        work.past = await past(work, store)
+        work.past = await past(store, work.state, plan.context_budget or plan.model.context_window, plan.model.name)
     fixed = estimate_text(work.instructions)
     if work.instructions:
         work.instructions_digest = await store.save(work.instructions.encode())

@@ -56,6 +56,7 @@ class Stopwatch:
         """Count the time up to a record that found the run in ``status``."""
         micros, self._last = max(0, record.time - self._last), max(self._last, record.time)
         if status != "running":
+            self.times.lost, self._pending = self.times.lost + self._pending, 0  # its worker was not heard of again
             self.times.add(micros, status, asked=asked)
             return
         self._pending += micros
