@@ -1,0 +1,92 @@
+"""`surefoot stats`: how often, how long, how much, and what went wrong, by agent, tool or model."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from surefoot.app import App
+from surefoot.cli.loop import complete
+from surefoot.cli.place import AgentsOption, StoreOption, place_of
+from surefoot.cli.screen import Screen
+from surefoot.cli.writing import cost, duration, line, period
+from surefoot.core.ports import Query
+from surefoot.telemetry.span import Span
+from surefoot.telemetry.spans import spans_of
+from surefoot.telemetry.statistics import Row, quantile, table
+
+__all__ = ["add", "since"]
+
+_PAGE = 500
+
+
+class By(StrEnum):
+    """What is counted by."""
+
+    AGENT = "agent"
+    TOOL = "tool"
+    MODEL = "model"
+
+
+def add(program: typer.Typer) -> None:
+    """Add the command."""
+    program.command("stats")(stats)
+
+
+def stats(
+    context: typer.Context,
+    *,
+    age: Annotated[str, typer.Option("--since", metavar="AGE", help="Runs that began so long ago: 45s, 90m, 12h, 30d.")] = "24h",
+    by: Annotated[By, typer.Option("--by", help="Runs by agent, tries of calls by tool, or requests by model.")] = By.AGENT,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, one for each row.")] = False,
+    store: StoreOption = None,
+    agents: AgentsOption = None,
+) -> None:
+    """Count runs, calls or requests: how many failed and how, the median and the 95th percentile of their time, and cost."""
+    rows = table(complete(since(place_of(context, store, agents).reading(), age)), by)
+    screen = Screen()
+    if json:
+        for row in rows:
+            screen.json(_document(row))
+    elif not rows:
+        screen.note(f"nothing in the last {line(age)}")
+    else:
+        names = (by.upper(), "COUNT", "OPEN", "FAILED", "P50", "P95", "TOKENS IN", "OUT", "COST", "ERRORS")
+        screen.table(names, [_cells(row) for row in rows])
+
+
+async def since(app: App, age: str) -> list[Span]:
+    """The spans of all runs that began within an age."""
+    begin = int((time.time() - period(age).total_seconds()) * 1000)
+    spans: list[Span] = []
+    async with app:
+        # Ids begin with the milliseconds of their time (RFC 9562): the bound is the smallest id of that moment.
+        query = Query(after=f"{max(0, begin):012x}" + "0" * 20, limit=_PAGE)
+        while rows := await app.store.find(query):
+            for row in rows:
+                spans += spans_of(await app.store.read(row.id))
+            query = Query(after=query.after, before=rows[-1].id, limit=_PAGE)
+    return spans
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    errors = ", ".join(f"{line(kind)} {number}" for kind, number in row.errors.most_common())
+    known = cost(row.cost / 1e6) if row.cost or not row.unpriced else ""
+    unknown = f"{row.unpriced:,} unpriced" if row.unpriced else ""
+    return (
+        line(row.name) or "?", f"{row.count:,}", f"{row.open:,}", f"{row.failed:,}", duration(quantile(row.durations, 0.5)),
+        duration(quantile(row.durations, 0.95)), f"{row.input_tokens:,}", f"{row.output_tokens:,}",
+        " + ".join(filter(None, [known, unknown])), errors,
+    )  # fmt: skip
+
+
+def _document(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name, "count": row.count, "open": row.open, "failed": row.failed, "errors": dict(row.errors),
+        "p50": quantile(row.durations, 0.5) / 1e6, "p95": quantile(row.durations, 0.95) / 1e6,
+        "input_tokens": row.input_tokens, "output_tokens": row.output_tokens,
+        "cost": None if row.unpriced else row.cost / 1e6, "unpriced": row.unpriced,
+    }  # fmt: skip
