@@ -13,7 +13,7 @@ from surefoot.core.values import Failure, Verdict
 from surefoot.telemetry.reasons import facts, why
 from surefoot.telemetry.spans import spans_of
 from surefoot.telemetry.statistics import BY, quantile, table
-from tests.telemetry.streams import SECOND, any_records, at, life
+from tests.telemetry.streams import LIFE, SECOND, any_records, at, life
 
 PAY = '{"to":"Ann Lee","cents":6200,"note":"as agreed","urgent":true,"tags":["vip","x"],"rate":1.5,"by":"bank"}'
 STORY: list[ev.Event] = [
@@ -86,7 +86,7 @@ def test_later_calls_hang_on_later_words() -> None:
 
 
 def test_facts_are_without_times_and_ids() -> None:
-    assert facts(life()) == facts(at([(n, 0, record.event) for n, record in enumerate(life())], "x" * 32))
+    assert facts(life()) == facts(at([(n, 0, event) for n, (_, _, event) in enumerate(LIFE)], "x" * 32))
     told = facts(story())
     assert "call 0.0 has an unknown outcome" in told
     assert told[-1] == "the run fails: overloaded: busy"

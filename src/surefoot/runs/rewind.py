@@ -14,8 +14,8 @@ from surefoot.core.errors import RunError
 from surefoot.core.messages import Message, Part, Text, ToolResult
 from surefoot.core.ports import Clock, RunRow, Store
 from surefoot.core.state import State, fold
-from surefoot.engine.context import view
-from surefoot.engine.prepare import history
+from surefoot.engine.context import Past, view
+from surefoot.engine.past import past
 from surefoot.runs.intake import readable
 
 __all__ = ["Seen", "edited", "fork", "seen"]
@@ -72,7 +72,7 @@ async def seen(store: Store, run: str, at: int = 0, *, step: int | None = None, 
         last.time,
         last.event,
         await _text(store, state.instructions),
-        view(await _history(store, state, budget), state),
+        view(await _past(store, state, budget), state),
         msgspec.json.decode(await _text(store, state.tools) or "[]"),
         reply,
         failure,
@@ -94,9 +94,9 @@ def _answer(records: Sequence[ev.Record]) -> tuple[ev.ModelReplied | None, ev.Mo
     return None, None
 
 
-async def _history(store: Store, state: State, budget: float) -> list[Message]:
+async def _past(store: Store, state: State, budget: float) -> Past:
     started = state.started
-    return await history(store, state, budget) if started is not None and started.session else []
+    return await past(store, state, budget, state.model) if started is not None and started.session else Past()
 
 
 async def _text(store: Store, digest: str) -> str:
@@ -123,7 +123,8 @@ async def fork(store: Store, clock: Clock, run: str, at: int = 0, *, agent: str 
     started = state.started
     if started is None:
         raise RunError(f"the first event of run {run} was removed for good: there is nothing to go on from")
-    messages = [*await _history(store, state, math.inf), *state.messages, *_open(state), *state.incoming]
+    before = await _past(store, state, math.inf)
+    messages = [*before.messages, *state.messages, *_open(state), *state.incoming]
     while messages and messages[-1].role == "assistant":
         messages.pop()  # it is asked again
     if not messages:
