@@ -1,7 +1,7 @@
 # Everything a contributor runs. `make test` in a fresh clone needs Python 3.11 or later, git and make.
 #
 #   make test [PYTHON=python3.12] [VENV=.venv] [ARGS="-k journal"]    install what is needed, run the tests
-#   make chat [MODEL=provider:name]    talk to an agent; without a key, to one on the embedded model
+#   make chat [MODEL=provider:name] [ARGS="--agents desk.py:agent"]    talk to an agent; without a key, on the embedded model
 #   make check        the whole gate: format, lint, types, layers, tests, coverage
 #   make test-base    the tests with no extra installed
 #   make proof        the long proofs, with printed seeds

@@ -150,8 +150,19 @@ async def test_where_no_tool_is_meant_it_answers_itself(model: LocalModel, text:
     assert reply.finish == "stop"
     said = text_of(reply.parts)
     assert said
-    assert streamed.strip().startswith(said[:40])
+    assert streamed == said
     assert reply.usage.output > 0
+
+
+async def test_an_answer_that_is_cut_off_streams_what_it_says(model: LocalModel) -> None:
+    reply, streamed = await ask(model, "Tell me a very long story.")
+    assert reply.usage.output > 90
+    assert reply.finish == "stop"
+    assert streamed == text_of(reply.parts)
+    assert streamed.endswith((".", "!", "?"))
+    capped, streamed = await ask(model, "Tell me a very long story.", settings=ModelSettings(max_tokens=12))
+    assert capped.finish == "length"
+    assert streamed == text_of(capped.parts)
 
 
 async def test_results_are_given_as_they_are(model: LocalModel) -> None:

@@ -121,8 +121,13 @@ class Watch:
         text = text_of(event.parts)
         self._number(event)
         if self._stream:
-            # What was streamed before this watcher came, or by another process, is written whole.
-            self._screen.stream(text if not text.startswith(self._streamed) else text[len(self._streamed) :])
+            # What was streamed before this watcher came, or by another process, is written whole, and so is a text that
+            # does not begin with what was streamed.
+            if text.startswith(self._streamed):
+                self._screen.stream(text[len(self._streamed) :])
+            elif text.strip() != self._streamed.strip():
+                self._screen.end()
+                self._screen.stream(text)
         self._screen.end()
         self._streamed, self.said = "", text if self._stream else ""
 

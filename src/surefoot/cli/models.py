@@ -52,12 +52,13 @@ def install_(*, force: Annotated[bool, typer.Option("--force", help="Bring it ag
     """
     screen = Screen()
     before = installed()
+    file = before.stat().st_ino if before else 0
     try:
         where = install(_shown(screen), force=force)
     except KeyboardInterrupt:
         screen.note("\ninterrupted; what has come so far is kept, and the same command goes on with it", "yellow")
         raise typer.Exit(130) from None
-    screen.note(f"{'already there' if before and not force else 'installed'}: {DEMO}")
+    screen.note(f"{'already there' if where.stat().st_ino == file else 'installed'}: {DEMO}")
     screen.line(str(where))
 
 

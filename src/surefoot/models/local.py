@@ -54,6 +54,8 @@ _CHARACTERS_A_TOKEN = 3
 #: Which of the runtime's two prompts a request goes on from.
 _ARGUMENTS, _ANSWERS = {"id_slot": 0}, {"id_slot": 1}
 _LABEL = 48
+#: Characters that a sentence has at least.
+_SENTENCE = 20
 _HUMAN_TOOLS = ("ask_human", "human")
 _NO_HUMAN = "This would need a human, and no tool here reaches one."
 
@@ -166,11 +168,14 @@ class LocalModel:
             **_ANSWERS,
             **request.settings.extra,
         }
-        answer = await session.complete(body, lambda text: session.emit(Delta("text", text)))
+        told = _Told(session.emit, whole=cap is None)
+        answer = await session.complete(body, told.come)
         cut = answer.finish == "length"
-        text = answer.text.strip() if cap or not cut else _whole_sentences(answer.text)
-        parts = (Text(text or "I have no answer to that."),)
-        return ModelReply(parts, usage=session.usage, finish="length" if cut and cap else "stop", model=PACKAGED.name)
+        text = told.end(cut=cut)
+        if not text:
+            return _say("I have no answer to that.", session, "nothing came")
+        finish = "length" if cut and cap else "stop"
+        return ModelReply((Text(text),), usage=session.usage, finish=finish, model=PACKAGED.name)
 
     async def _structured(self, request: ModelRequest, turn: Turn, session: _Session) -> ModelReply:
         assert request.output is not None
@@ -222,6 +227,40 @@ def provider(environ: Mapping[str, str], embedder: Callable[[], Embedder] | None
     return make
 
 
+class _Told:
+    """An answer on its way out: what streams is the beginning of what is told in the end, no more and no less.
+
+    With ``whole``, sentences stream once they have ended, since one that is cut off will not be told.
+    """
+
+    def __init__(self, emit: Emit, *, whole: bool) -> None:
+        self._emit, self._whole = emit, whole
+        self._text, self._out = "", 0
+
+    def come(self, piece: str) -> None:
+        """Take a piece, and let go of what is certain."""
+        self._text = (self._text + piece).lstrip()
+        sure = self._sentences() if self._whole else len(self._text.rstrip())
+        self._let_go(self._text[:sure].rstrip())
+
+    def end(self, *, cut: bool) -> str:
+        """Let go of the rest, and give the whole; ``cut`` says that the last sentence lacks its end."""
+        ended = self._sentences() if self._whole and cut else 0
+        text = self._text[: ended or None].rstrip()
+        self._let_go(text)
+        return text
+
+    def _sentences(self) -> int:
+        """Where the last whole sentence ends; a few characters, such as "1.", are none."""
+        end = max(self._text.rfind(mark) for mark in ".!?\n") + 1
+        return end if end > _SENTENCE else 0
+
+    def _let_go(self, text: str) -> None:
+        if len(text) > self._out:
+            self._emit(Delta("text", text[self._out :]))
+            self._out = len(text)
+
+
 class _Picker:
     """Has the model pick one of several values for a parameter."""
 
@@ -265,12 +304,6 @@ def _about(specs: Sequence[ToolSpec]) -> str:
 def _say(text: str, session: _Session, why: str) -> ModelReply:
     session.emit(Delta("text", text))
     return ModelReply((Reasoning(why), Text(text)), usage=session.usage, model=PACKAGED.name)
-
-
-def _whole_sentences(text: str) -> str:
-    """A text that was cut off, up to its last whole sentence."""
-    end = max(text.rfind(mark) for mark in ".!?\n")
-    return text[: end + 1].strip() if end > 20 else text.strip()
 
 
 def _with_definitions(schema: Any) -> dict[str, Any]:

