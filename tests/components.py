@@ -78,6 +78,7 @@ COMPONENTS: Mapping[str, Component] = {
     "gemini": _module("google.genai", "aiohttp", install="pip install 'surefoot[gemini]'"),
     "embeddings": _module("numpy", "onnxruntime", "tokenizers", install="pip install 'surefoot[embeddings]'"),
     "xllamacpp": _module("xllamacpp", install="pip install 'surefoot[local]'"),
+    "server": _module("fastapi", "uvicorn", "jinja2", "httpx2", install="pip install 'surefoot[server,dev]'"),
     "weights": Component(weights, "surefoot models install"),
     "importlinter": _module("importlinter", install="pip install 'surefoot[dev]'"),
     "mypy": _module("mypy", install="pip install 'surefoot[dev]'"),

@@ -23,7 +23,6 @@ from surefoot.cli.chat_screen import ChatScreen
 from surefoot.cli.chat_sessions import Hold, latest
 from surefoot.cli.chat_talk import Talk
 from surefoot.cli.codes import Code, code_of_status
-from surefoot.cli.listing import specs
 from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.questions import account
@@ -36,6 +35,7 @@ from surefoot.embed.minilm import MiniLM
 from surefoot.models.local import LocalModel
 from surefoot.models.local_weights import home
 from surefoot.models.lookup import Models
+from surefoot.tools.catalogue import specs
 
 __all__ = ["add"]
 

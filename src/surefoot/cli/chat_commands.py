@@ -10,7 +10,6 @@ from surefoot.cli.chat_calls import whole
 from surefoot.cli.chat_model import Talker
 from surefoot.cli.chat_sessions import Hold, Session, opening, sessions
 from surefoot.cli.chat_talk import Talk
-from surefoot.cli.listing import specs
 from surefoot.cli.questions import account
 from surefoot.cli.show import branches, lines, tree
 from surefoot.cli.story import tell
@@ -18,6 +17,7 @@ from surefoot.cli.writing import count, line, moment, short
 from surefoot.core.ports import Query
 from surefoot.core.run import Run
 from surefoot.runs.documents import answerable
+from surefoot.tools.catalogue import specs
 
 __all__ = ["COMMANDS", "Commands"]
 

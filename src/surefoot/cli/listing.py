@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -14,14 +13,13 @@ from surefoot.cli.screen import Screen
 from surefoot.cli.show import answer
 from surefoot.cli.writing import block, cost, line, moment, safe_json, short
 from surefoot.core.agent import Agent
-from surefoot.core.ports import Tool, Toolset
 from surefoot.core.run import Run
 from surefoot.core.tool import ToolSpec
 from surefoot.runs.documents import answerable, run_document
 from surefoot.runs.intake import ListOptions
-from surefoot.tools.function import as_tool
+from surefoot.tools.catalogue import specs
 
-__all__ = ["add", "specs"]
+__all__ = ["add"]
 
 #: Below this width a run takes three lines instead of a row, so that its id stays whole.
 _NARROW = 110
@@ -141,22 +139,3 @@ def _document(agent: Agent[Any, Any], spec: ToolSpec) -> dict[str, Any]:
         "tags": list(spec.tags),
         "untrusted": spec.untrusted,
     }
-
-
-async def specs(agent: Agent[Any, Any]) -> list[ToolSpec]:
-    """The tools of an agent; toolsets are opened, since some know their tools only then."""
-    found: list[ToolSpec] = []
-    for choice in agent.tools:
-        if isinstance(choice, Toolset):
-            await choice.open()
-            try:
-                found += _of(choice.tools())
-            finally:
-                await choice.close()
-        else:
-            found += _of([choice if isinstance(choice, Tool) else as_tool(choice)])
-    return found
-
-
-def _of(tools: Iterable[Tool]) -> list[ToolSpec]:
-    return [tool.spec for tool in tools]

@@ -56,18 +56,18 @@ class Place:
             )
         return load(self.named)
 
-    def working(self, target: Target, *, new: bool = False) -> App:
+    def working(self, target: Target, *, new: bool = False, adopt: bool = False) -> App:
         """An application that runs these agents; ``new`` lets it make the store's file.
 
-        It takes up no runs that others left, unless SUREFOOT_ADOPT says so: a command does what it was told. An App of the
-        user's is used as it is, since its store and its policy belong together.
+        It takes up no runs that others left, unless SUREFOOT_ADOPT or ``adopt`` says so: a command does what it was told.
+        An App of the user's is used as it is, since its store and its policy belong together.
         """
         if self.store and target.app is not None:
             raise ConfigurationError(f"{target.name} is an App and has a store of its own; leave --store and SUREFOOT_STORE out")
         store = target.app.store if target.app is not None else self.store or _DEFAULT_STORE
         if not new:
             _must_exist(store)
-        return target.app or App(store, agents=target.agents, settings=_settings(os.environ))
+        return target.app or App(store, agents=target.agents, settings=_settings(os.environ, adopt=adopt))
 
     def stopping(self) -> App:
         """An application that can end a run: with the agents where they are known, else one that only reads and writes."""
@@ -81,6 +81,10 @@ class Place:
             store = app.store if app else store
         _must_exist(store)
         return App(store, settings=replace(_settings(os.environ), adopt=False, trace_dir=""))
+
+    def keeping(self) -> App:
+        """An application that runs nothing, on a store that is made where there is none."""
+        return App(self.store or _DEFAULT_STORE, settings=replace(_settings(os.environ), adopt=False))
 
 
 def place_of(context: typer.Context, store: str | None = None, agents: str | None = None) -> Place:
@@ -99,5 +103,5 @@ def _must_exist(store: str | Store) -> None:
         raise StoreUnavailable(f"there is no journal {path}; name one with --store sqlite:PATH, or make one with `surefoot run`")
 
 
-def _settings(environ: Mapping[str, str]) -> Settings:
-    return Settings.from_env({"SUREFOOT_ADOPT": "0", **environ})
+def _settings(environ: Mapping[str, str], *, adopt: bool = False) -> Settings:
+    return Settings.from_env({"SUREFOOT_ADOPT": str(int(adopt)), **environ})

@@ -13,7 +13,23 @@ from typing import Annotated
 
 import typer
 
-from surefoot.cli import answers, care, chat, compare, listing, models, project, rewind, sessions, show, stats, tail, trace, work
+from surefoot.cli import (
+    answers,
+    care,
+    chat,
+    compare,
+    listing,
+    models,
+    project,
+    rewind,
+    serve,
+    sessions,
+    show,
+    stats,
+    tail,
+    trace,
+    work,
+)
 from surefoot.cli.codes import Code, code_of_error
 from surefoot.cli.loop import Interrupted
 from surefoot.cli.place import AgentsOption, Place, StoreOption
@@ -40,7 +56,8 @@ def program() -> typer.Typer:
         context_settings=settings,
     )
     made.callback()(_options)
-    for group in (work, chat, answers, show, compare, rewind, tail, trace, stats, listing, sessions, care, project, models):
+    groups = (work, chat, answers, show, compare, rewind, tail, trace, stats, listing, sessions, care, project, models, serve)
+    for group in groups:
         group.add(made)
     return made
 

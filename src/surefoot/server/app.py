@@ -1,0 +1,71 @@
+"""The server: an application's agents behind HTTP, as one ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from surefoot.app import App
+from surefoot.clock import SystemClock
+from surefoot.server import approvals, compatible, events, health, problems, runs
+from surefoot.server.guard import Guard
+from surefoot.server.shapes import ProblemDocument
+from surefoot.server.tokens import Tokens
+
+__all__ = ["create"]
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ProblemDocument, "content": {"application/problem+json": {}}} for status in (401, 403, 404, 409, 422, 429)
+}
+
+
+def create(application: App, *, size: int = 2_000_000, rate: float = 200.0) -> ASGIApp:
+    """An ASGI application that serves ``application``, which it opens and closes.
+
+    ``size`` bounds a request's body in bytes, ``rate`` the requests a second from one address in the long run.
+    """
+    tasks: set[asyncio.Task[Any]] = set()
+
+    def background(task: asyncio.Task[Any]) -> None:
+        tasks.add(task)
+        task.add_done_callback(_seen(tasks))
+
+    @asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        async with application:
+            yield
+            api.state.stopping = True
+
+    api = FastAPI(
+        title="surefoot", summary="Agents as a service.", lifespan=lifespan, openapi_url="/api/openapi.json", docs_url=None,
+        redoc_url=None, responses=_PROBLEMS,
+    )  # fmt: skip
+    api.state.application, api.state.tokens = application, Tokens(application.store, SystemClock())
+    api.state.background, api.state.stopping = background, False
+    problems.install(api)
+    for part in (runs, events, approvals, compatible, health):
+        api.include_router(part.router)
+    described = api.openapi
+
+    def openapi() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            schemas = described().setdefault("components", {}).setdefault("schemas", {})
+            schemas.update(events.event_schemas())
+        return described()
+
+    api.openapi = openapi  # type: ignore[method-assign]
+    return Guard(api, size=size, rate=rate)
+
+
+def _seen(tasks: set[asyncio.Task[Any]]) -> Any:  # noqa: ANN401  a task's callback
+    def done(task: asyncio.Task[Any]) -> None:
+        tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # the run's own events tell it
+
+    return done

@@ -1,0 +1,97 @@
+"""`surefoot serve`, `worker` and `token` as processes: started, asked, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Surefoot, surefoot
+from tests.cli.terminal import SHOP
+from tests.components import require
+
+require("server")
+
+__all__ = ["surefoot"]
+
+
+@contextmanager
+def program(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start the program; give it and the first line it says."""
+    command = [sys.executable, "-m", "surefoot", *arguments, "--agents", f"{SHOP}:agents"]
+    environment = {**os.environ, "SUREFOOT_GRACE": "1"}
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        try:
+            yield process, process.stderr.readline()
+        finally:
+            process.kill()
+
+
+def ask(url: str, path: str, body: object = None) -> object:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url + path, data, {"Content-Type": "application/json"} if data else {})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.load(answer)
+
+
+def test_a_server_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    with program(tmp_path, "serve", "--port", "0") as (process, said):
+        url = re.findall(r"http://127\.0\.0\.1:\d+", said)[0]
+        run = ask(url, "/api/runs", {"agent": "clerk", "input": "hello", "wait": 4})
+        assert isinstance(run, dict)
+        assert run["status"] == "done"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) in (0, -signal.SIGTERM)
+    with program(tmp_path, "serve", "--port", "0") as (_, said):
+        url = re.findall(r"http://127\.0\.0\.1:\d+", said)[0]
+        again = ask(url, f"/api/runs/{run['id']}")
+        assert again == run
+
+
+def test_a_worker_goes_on_with_what_others_started(tmp_path: Path, surefoot: Surefoot) -> None:
+    asked = surefoot("run", "clerk", "refund it", "--json").json
+    assert surefoot("decide", asked["waiting"][0]["id"], "--approve").code == 0
+    with program(tmp_path, "worker") as (process, said):
+        assert said.startswith("working on runs of boss, clerk")
+        assert surefoot("resume", asked["id"]).out.startswith("Then: refunded")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
+
+
+def test_tokens_are_made_listed_and_revoked(surefoot: Surefoot) -> None:
+    said = surefoot("token", "create", "--user", "dana", "--role", "approver", "--tenant", "shop", "--lasts", "30d")
+    assert re.fullmatch(r"sft_[0-9a-f]{12}_[\w-]{43}\n", said.out)
+    listed = surefoot("token", "list").out
+    name = said.out.split("_")[1]
+    assert listed.startswith(f"{name}  approver  dana of shop  since ")
+    assert said.out.strip() not in listed
+    assert surefoot("token", "revoke", name).code == 0
+    assert surefoot("token", "list").out == ""
+    again = surefoot("token", "revoke", name)
+    assert (again.code, "surefoot token list" in again.err) == (2, True)
+    assert surefoot("token", "create", "--user", " ", "--role", "admin").code == 2
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_others_are_not_served_without_tokens(surefoot: Surefoot, host: str) -> None:
+    said = surefoot("serve", "--host", host, "--port", "0")
+    assert said.code == 2
+    assert "surefoot token create" in said.err
+
+
+def test_an_address_that_cannot_be_had_says_so(surefoot: Surefoot, tmp_path: Path) -> None:
+    with program(tmp_path, "serve", "--port", "0") as (_, first):
+        port = first.rpartition(":")[2].split()[0]
+        said = surefoot("serve", "--port", port)
+        assert said.code == 2
+        assert f"cannot listen on 127.0.0.1:{port}" in said.err
