@@ -22,6 +22,7 @@ from surefoot.core.state import ENDED, State, fold
 from surefoot.core.values import Limits, Spent
 from surefoot.engine.worker import Settings as WorkerSettings
 from surefoot.engine.worker import Worker
+from surefoot.recovery.options import Recovery
 from surefoot.runs import desk, rewind
 from surefoot.runs.following import below, child, driven, follow, merged, soon
 from surefoot.runs.home import Home
@@ -49,6 +50,7 @@ class App:
             Policy of your own; where no rule speaks, what is not unsafe.
         clock: time, for tests.
         telemetry: where runs show themselves, beside what the settings ask for: each a Sink.
+        recovery: what failures are, and when breakers open.
 
     Opens on first use, or with ``async with``. Belongs to the event loop it was opened on; from anywhere else, use
     `run_sync`.
@@ -64,10 +66,11 @@ class App:
         policy: PolicyChoice | None = None,
         clock: Clock | None = None,
         telemetry: Sequence[Sink] = (),
+        recovery: Recovery | None = None,
     ) -> None:
         from surefoot.wiring import assemble  # with it come stores and providers: on first need, so that importing is quick
 
-        self._parts = assemble(store, settings, clock, policy, telemetry)
+        self._parts = assemble(store, settings, clock, policy, telemetry, recovery)
         self._approve = approve
         self._roster = Roster(self._parts.plan_of, self._parts.check_policies)
         parts = self._parts

@@ -23,7 +23,9 @@ from surefoot.journal.sqlite import Settings as SqliteSettings
 from surefoot.models import Models
 from surefoot.models.pricing import has_price, price
 from surefoot.recovery.backoff import Backoff
+from surefoot.recovery.options import Recovery
 from surefoot.recovery.retry import Policy as RetryPolicy
+from surefoot.recovery.stack import Stack
 from surefoot.settings import Settings
 from surefoot.telemetry.cursor import Cursor
 from surefoot.telemetry.follower import Follower
@@ -44,6 +46,7 @@ class Parts:
         clock: Clock | None = None,
         policy: PolicyChoice | None = None,
         sinks: Sequence[Sink] = (),
+        recovery: Recovery | None = None,
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
@@ -53,6 +56,7 @@ class Parts:
         self.models = Models(embedder=_minilm)
         self.owner = new_owner()
         self._followers = [_follower(self.store, sink) for sink in (*_sinks(settings), *sinks)]
+        self.recovery = Stack(recovery or Recovery(), self.clock, self.store)
 
     def follow(self) -> None:
         """Let telemetry follow the store, which is open."""
@@ -61,6 +65,7 @@ class Parts:
 
     async def farewell(self) -> None:
         """Let telemetry and models end, before the store is closed."""
+        await self.recovery.notes.told()
         await asyncio.gather(*[follower.close() for follower in self._followers])
         await self.models.aclose()
 
@@ -83,9 +88,10 @@ def assemble(
     clock: Clock | None,
     policy: PolicyChoice | None,
     sinks: Sequence[Sink] = (),
+    recovery: Recovery | None = None,
 ) -> Parts:
     """The parts for a store; settings come from the environment when none are given."""
-    return Parts(store, settings or Settings.from_env(), clock, policy, sinks)
+    return Parts(store, settings or Settings.from_env(), clock, policy, sinks, recovery)
 
 
 def _sinks(settings: Settings) -> list[Sink]:
@@ -112,39 +118,36 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
     no schema, a cost limit without a price.
     """
     settings = parts.settings
-    if agent.memory is not None:
-        raise ConfigurationError(
-            f"agent {agent.name!r} asks for long-term memory, which this version does not have yet; leave memory= out"
-        )
-    tools, toolsets = _tools(agent)
+    _refuse_memory(agent)
+    found, toolsets = _tools(agent)
+    tools = {name: parts.recovery.guarded_tool(tool) for name, tool in found.items()}
     specs = tuple(tool.spec for tool in tools.values())
     policy = _agent_policy(agent, parts.policy)
     output = output_of(agent.output)
-    model = _model(agent, parts)
+    models = _models(agent, parts)
     limits = agent.limits
     schema = output.schema
     digest = canonical.digest(
         agent.name,
         agent.version,
-        model.name,
+        *[model.name for model in models],
         agent.instructions if isinstance(agent.instructions, str) else _name_of(agent.instructions),
         *[canonical.dumps([spec.name, spec.description, spec.input_schema, spec.effect]) for spec in specs],
         canonical.dumps(schema.schema) if schema else "text",
     )[:16]
-    read_back = ReadBack(parts.store) if tools and ReadBack.NAME not in tools else None
+    model = parts.recovery.model_of(models)
+    more = {ReadBack.NAME: ReadBack(parts.store)} if tools and ReadBack.NAME not in tools else {}
     plan = Plan(
         agent=agent.name,
         digest=digest,
         model=model,
-        tools=tools if read_back is None else {**tools, read_back.name: read_back},
+        models=tuple(one.name for one in models),
+        tools={**tools, **more},
         specs=tuple(spec for spec in specs if not (settings.hide_denied and policy.settled(spec) == "deny")),
-        free=frozenset(
-            [spec.name for spec in specs if spec.repeatable and policy.settled(spec) == "allow"]
-            + [ReadBack.NAME] * (read_back is not None)
-        ),
+        free=frozenset([*(spec.name for spec in specs if spec.repeatable and policy.settled(spec) == "allow"), *more]),
         output=output,
         policy=policy,
-        retries=RetryPolicy(backoff=Backoff(settings.backoff, settings.backoff_cap)),
+        retries=RetryPolicy(parts.recovery.taxonomy, Backoff(settings.backoff, settings.backoff_cap)),
         instructions=agent.instructions,
         limits=limits,
         settings=agent.settings,
@@ -155,10 +158,17 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
         concurrency=settings.agent_concurrency,
         context_budget=settings.context_budget,
         summary=_summary_model(settings.summary_model, model, parts),
-        read_back=read_back.spec if read_back is not None else None,
+        read_back=next((tool.spec for tool in more.values()), None),
     )
     check_price(plan, limits)
     return plan
+
+
+def _refuse_memory(agent: Agent[Any, Any]) -> None:
+    if agent.memory is not None:
+        raise ConfigurationError(
+            f"agent {agent.name!r} asks for long-term memory, which this version does not have yet; leave memory= out"
+        )
 
 
 def check_policies(plans: Mapping[str, Plan]) -> None:
@@ -203,9 +213,10 @@ def _name_of(function: object) -> str:
 
 def check_price(plan: Plan, limits: Limits | None) -> None:
     """Raises UnknownPrice for a cost limit that cannot be kept."""
-    if limits is not None and limits.cost is not None and not has_price(plan.model.name):
+    unknown = [name for name in plan.models if not has_price(name)] if limits is not None and limits.cost is not None else []
+    if unknown:
         raise UnknownPrice(
-            f"agent {plan.agent!r} has a cost limit, but the price of {plan.model.name} is unknown; "
+            f"agent {plan.agent!r} has a cost limit, but the price of {unknown[0]} is unknown; "
             "limit tokens instead: Limits(tokens=…)"
         )
 
@@ -233,21 +244,17 @@ def _rules(settings: Settings) -> Rules:
     )
 
 
-def _model(agent: Agent[Any, Any], parts: Parts) -> Model:
+def _models(agent: Agent[Any, Any], parts: Parts) -> list[Model]:
+    """The agent's model, and those to fall back on."""
     choice = agent.model or parts.settings.model
     if not choice:
-        return parts.models.default()
-    if isinstance(choice, str):
-        return parts.models.model(choice)
-    if isinstance(choice, Model):
-        return choice
-    if len(choice) == 1:
-        return parts.models.model(choice[0]) if isinstance(choice[0], str) else choice[0]
-    raise ConfigurationError(f"agent {agent.name!r}: a list of models to fall back on is not supported yet; name one model")
+        return [parts.models.default()]
+    choices = [choice] if isinstance(choice, (str, Model)) else choice
+    return [parts.models.model(one) if isinstance(one, str) else one for one in choices]
 
 
 def _summary_model(choice: str, own: Model, parts: Parts) -> Model | None:
-    return own if choice == "own" else parts.models.model(choice) if choice else None
+    return own if choice == "own" else parts.recovery.model_of([parts.models.model(choice)]) if choice else None
 
 
 def _tools(agent: Agent[Any, Any]) -> tuple[dict[str, Tool], tuple[Toolset, ...]]:

@@ -226,7 +226,7 @@ async def test_a_deadline_ends_a_run_that_waits_for_a_human(store: str) -> None:
         assert run.waiting == (), "there is nothing left to decide"
 
 
-async def test_a_deadline_ends_a_wait_for_another_try(store: str) -> None:
+async def test_the_end_of_working_time_ends_a_wait_for_another_try(store: str) -> None:
     from surefoot.core.errors import Retry
 
     @tool(effect="read")
@@ -234,9 +234,9 @@ async def test_a_deadline_ends_a_wait_for_another_try(store: str) -> None:
         raise Retry(after=20)
 
     async with opened(store) as app:
-        run = await app.run(Agent("a", model=ScriptedModel(("busy", {})), tools=[busy]), "go", deadline=0.2)
+        run = await app.run(Agent("a", model=ScriptedModel(("busy", {})), tools=[busy]), "go", limits=Limits(seconds=0.2))
         assert run.error is not None
-        assert run.error.kind == "deadline_exceeded"
+        assert run.error.kind == "limit_exceeded"
 
 
 async def test_a_deadline_needs_a_zone(store: str) -> None:

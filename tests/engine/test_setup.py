@@ -253,7 +253,6 @@ async def test_agents_that_cannot_work_are_refused_when_the_application_opens(
         (Agent("a", model="nobody:model"), UnknownProvider, "nobody"),
         (Agent("a", model="openai:gpt-4o"), MissingKey, "OPENAI_API_KEY"),
         (Agent("a", model=model, tools=["look"]), ConfigurationError, "is not a tool"),  # type: ignore[list-item]
-        (Agent("a", model=[model, model]), ConfigurationError, "fall back"),
         (Agent("a", model=model, memory=object()), ConfigurationError, "memory"),
     ]
     for agent, error, words in wrong:

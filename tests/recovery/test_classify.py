@@ -9,9 +9,14 @@ from typing import get_args
 import pytest
 
 from surefoot.core import errors
+from surefoot.core.agent import Agent
 from surefoot.core.errors import ConfigurationError, ModelError
 from surefoot.core.taxonomy import KINDS, Fallback, Kind
 from surefoot.recovery.classify import Taxonomy, status_of
+from surefoot.recovery.options import Recovery
+from surefoot.testing.models import ScriptedModel
+from surefoot.tools.function import tool
+from tests.flows.kit import opened, results
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "recovery.md"
 
@@ -35,6 +40,9 @@ EXCEPTIONS: list[tuple[BaseException, str]] = [
     (HttpError(HttpError(404), on="response"), "tool_permanent"),
     (HttpError("404"), "tool_retryable"),
     (HttpError(7), "tool_retryable"),
+    (errors.ToolFailed("x"), "tool_permanent"),
+    (errors.Retry("x"), "tool_retryable"),
+    (errors.InvalidArguments("x"), "invalid_arguments"),
     (errors.StoreUnavailable("x"), "connection"),
     (errors.DiskFull("x"), "tool_retryable"),
     (errors.HeadMoved("r", 1, 2), "tool_retryable"),
@@ -121,3 +129,18 @@ def test_the_table_is_documented() -> None:
     }
     assert {name: tuple(cells) for name, *cells in rows} == {name: said[name] for name, *_ in rows}
     assert {name for name, kind in KINDS.items() if kind != Kind()} <= {name for name, *_ in rows}
+
+
+@pytest.mark.parametrize("vouched", [True, False])
+async def test_a_rule_can_vouch_that_an_unsafe_tool_did_nothing(store: str, vouched: bool) -> None:
+    @tool
+    def pay() -> str:
+        raise Declined("the card is declined")
+
+    recovery = Recovery(kinds={"declined": Kind(replay_safe=vouched)}, rules={Declined: "declined"})
+    model = ScriptedModel(("pay", {}), "it was declined")
+    async with opened(store, approve=lambda request: True, recovery=recovery) as app:
+        run = await app.run(Agent("a", model=model, tools=[pay]), "go")
+    assert [request.kind for request in run.waiting] == ([] if vouched else ["outcome"])
+    if vouched:
+        assert results(model.requests[1])[0].text == "Error (declined): Declined: the card is declined"

@@ -101,11 +101,13 @@ async def test_a_run_waits_for_its_quota_and_holds_nothing(store: str) -> None:
 @pytest.mark.parametrize("kind", ["overloaded", "quota_exhausted"])
 async def test_a_try_that_would_come_after_the_deadline_is_not_waited_for(store: str, kind: str) -> None:
     model = ScriptedModel(ModelError(kind, "busy", retry_after=7_200), "done")
-    async with opened(store, clock=ManualClock()) as app:
+    clock = ManualClock()
+    async with opened(store, clock=clock) as app:
         run = await app.run(Agent("a", model=model), "go", deadline=3_600)
         assert run.error is not None
         assert (run.status, run.error.kind) == ("failed", kind)
         assert "deadline" in run.error.hint
+        clock.advance(7_200)
         assert (await app.resume(run, deadline=9_000)).output == "done"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["RunPruned", "TokenCreated", "TokenRevoked"]
+__all__ = ["BreakerChanged", "RunPruned", "TokenCreated", "TokenRevoked"]
 
 
 class _AppEvent(msgspec.Struct, frozen=True, gc=False, tag_field="type", omit_defaults=True):
@@ -37,3 +37,16 @@ class TokenRevoked(_AppEvent, frozen=True, gc=False, tag="token.revoked"):
 
     token: str
     by: str = ""
+
+
+class BreakerChanged(_AppEvent, frozen=True, gc=False, tag="breaker.changed"):
+    """The breaker of a model (or of ``tool:name``) is now ``closed``, ``open`` or ``half_open``, for a ``reason`` (a kind of
+    failure); ``until`` is when it may be asked again, ``failed`` of ``asked`` are what was seen lately.
+    """
+
+    subject: str
+    state: str
+    reason: str = ""
+    until: int = 0
+    failed: int = 0
+    asked: int = 0

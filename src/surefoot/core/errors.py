@@ -215,16 +215,29 @@ class ModelError(SurefootError):
 
     ``kind`` is one of the taxonomy in ``docs/reference/errors.md``: rate_limited, overloaded, timeout, connection,
     server, auth, permission, not_found, quota_exhausted, invalid_request, context_overflow, content_filtered,
-    malformed_output. ``retry_after`` is in seconds.
+    malformed_output. ``retry_after`` is in seconds. Without ``sent`` nobody was asked at all.
+
+    A chain of models sets ``tried``, what became of each of its models, and ``again`` when the next request may go to
+    another of them.
     """
 
     def __init__(
-        self, kind: str, message: str, *, status: int = 0, request_id: str = "", retry_after: float | None = None
+        self,
+        kind: str,
+        message: str,
+        *,
+        status: int = 0,
+        request_id: str = "",
+        retry_after: float | None = None,
+        sent: bool = True,
     ) -> None:
         self.kind = kind
         self.status = status
         self.request_id = request_id
         self.retry_after = retry_after
+        self.sent = sent
+        self.again = False
+        self.tried: tuple[object, ...] = ()
         super().__init__(message)
 
     @property

@@ -13,11 +13,22 @@ from typing import Any
 
 import msgspec
 
-from surefoot.core.app_events import RunPruned, TokenCreated, TokenRevoked
+from surefoot.core.app_events import BreakerChanged, RunPruned, TokenCreated, TokenRevoked
 from surefoot.core.messages import File, Image, Message, Part, Text, Usage
 from surefoot.core.values import Failure, Limits, Spent, Verdict
 
-__all__ = ["APP_EVENTS", "RUN_EVENTS", "AppEvent", "Event", "Record", "RunPruned", "TokenCreated", "TokenRevoked", "tag_of"]
+__all__ = [
+    "APP_EVENTS",
+    "RUN_EVENTS",
+    "AppEvent",
+    "BreakerChanged",
+    "Event",
+    "Record",
+    "RunPruned",
+    "TokenCreated",
+    "TokenRevoked",
+    "tag_of",
+]
 
 
 class _Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", omit_defaults=True):
@@ -63,11 +74,12 @@ class RunSuspended(_Event, frozen=True, gc=False, tag="run.suspended"):
 
 
 class RunWarned(_Event, frozen=True, gc=False, tag="run.warned"):
-    """Something a human may want to know, with figures; the run goes on."""
+    """Something a human may want to know, with figures; the run goes on. The model reads ``tell`` before its next step."""
 
     kind: str
     message: str
     data: dict[str, Any] = {}
+    tell: str = ""
 
 
 class RunCancelRequested(_Event, frozen=True, gc=False, tag="run.cancel_requested"):
@@ -376,7 +388,7 @@ Event = (
     | SpanStarted | SpanEnded | EventRedacted | Unknown
 )
 # fmt: on
-AppEvent = RunPruned | EventRedacted | Unknown | TokenCreated | TokenRevoked
+AppEvent = BreakerChanged | RunPruned | EventRedacted | Unknown | TokenCreated | TokenRevoked
 
 RUN_EVENTS: tuple[type[Event], ...] = Event.__args__
 APP_EVENTS: tuple[type[AppEvent], ...] = AppEvent.__args__

@@ -11,7 +11,7 @@ import msgspec
 from surefoot.core.messages import Message, Part, Reasoning, Text, Usage
 from surefoot.core.tool import ToolSpec
 
-__all__ = ["Delta", "Emit", "ModelReply", "ModelRequest", "ModelSettings", "OutputSchema", "ProposedCall"]
+__all__ = ["Delta", "Emit", "ModelReply", "ModelRequest", "ModelSettings", "OutputSchema", "ProposedCall", "Tried"]
 
 
 class ModelSettings(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,7 +44,11 @@ class OutputSchema:
 
 
 class ModelRequest(msgspec.Struct, frozen=True):  # seen by the collector: `load` leads to a store
-    """One request. ``load`` reads a blob by digest; ``conversation`` is a stable key for a provider's prompt cache."""
+    """One request. ``load`` reads a blob by digest; ``conversation`` is a stable key for a provider's prompt cache.
+
+    ``attempt`` counts the requests for this answer, from 1. With ``elsewhere``, another model can be asked: whoever would
+    have to wait refuses at once.
+    """
 
     messages: Sequence[Message]
     instructions: str = ""
@@ -53,6 +57,8 @@ class ModelRequest(msgspec.Struct, frozen=True):  # seen by the collector: `load
     settings: ModelSettings = ModelSettings()
     conversation: str = ""
     load: Callable[[str], Awaitable[bytes]] | None = None
+    attempt: int = 1
+    elsewhere: bool = False
 
 
 class ProposedCall(msgspec.Struct, frozen=True, gc=False):
@@ -63,11 +69,21 @@ class ProposedCall(msgspec.Struct, frozen=True, gc=False):
     provider_id: str = ""
 
 
+class Tried(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A model of a chain that gave no answer, and why; ``duration`` is in microseconds, 0 when it was not asked at all."""
+
+    model: str
+    kind: str
+    message: str = ""
+    duration: int = 0
+
+
 class ModelReply(msgspec.Struct, frozen=True, gc=False):
     """One answer. ``finish`` is stop, tool_calls, length, content_filter or a provider's own word.
 
     ``parts`` holds text, reasoning, images and files in order; ``calls`` the tool calls in order. ``model`` is the
-    model that answered, when the provider says; ``first_token`` is seconds from the request to the first delta.
+    model that answered, when the provider says; ``first_token`` is seconds from the request to the first delta. ``by`` is
+    the name of the model that answered in place of the one that was asked, ``tried`` what became of those before it.
     """
 
     parts: tuple[Part, ...] = ()
@@ -78,6 +94,8 @@ class ModelReply(msgspec.Struct, frozen=True, gc=False):
     request_id: str = ""
     first_token: float | None = None
     extra: Mapping[str, Any] = {}
+    by: str = ""
+    tried: tuple[Tried, ...] = ()
 
     @classmethod
     def say(cls, text: str, *, reasoning: str = "", usage: Usage = Usage()) -> ModelReply:

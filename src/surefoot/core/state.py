@@ -186,6 +186,8 @@ def _message_received(state: State, event: ev.MessageReceived, record: ev.Record
 def _warned(state: State, event: ev.RunWarned, record: ev.Record) -> None:
     # A worker that leaves a run to a newer one has not failed at it.
     state.barren_claims -= event.kind == "newer_event"
+    if event.tell:
+        state.incoming.append(Message("user", (Text(event.tell),)))
 
 
 def _memory_recalled(state: State, event: ev.MemoryRecalled, record: ev.Record) -> None:
@@ -259,8 +261,8 @@ def _approval_requested(state: State, event: ev.ApprovalRequested, record: ev.Re
     call = state.call(event.call)
     call.status, call.request, call.digest = "asked", event.request, event.digest
     state.requests[event.request] = Request(
-        event.request, record.stream, call.id, event.kind, event.tool, call.arguments, event.digest, event.reason, call.effect,
-        record.time, event.expires_at, event.verdict,
+        event.request, record.stream, call.id, event.kind, event.tool, call.arguments, event.digest, event.reason,
+        call.effect, record.time, event.expires_at, event.verdict,
     )  # fmt: skip
 
 
@@ -269,8 +271,8 @@ def _tool_indeterminate(state: State, event: ev.ToolIndeterminate, record: ev.Re
     call.status, call.request, call.digest = "unknown", event.request, event.digest
     state.barren_claims = 0
     state.requests[event.request] = Request(
-        event.request, record.stream, call.id, "outcome", call.name, call.arguments, event.digest, event.reason, call.effect,
-        record.time,
+        event.request, record.stream, call.id, "outcome", call.name, call.arguments, event.digest, event.reason,
+        call.effect, record.time,
     )  # fmt: skip
 
 

@@ -47,7 +47,8 @@ class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Schemas are JSON Schema 2020-12. ``timeout`` is in seconds; ``retries`` counts tries after the first; ``result_limit``
     is in characters; ``concurrency`` bounds calls at once in one process; ``examples`` are requests that mean this tool;
-    ``toolset`` names the set it came in, ``rules`` are its author's.
+    ``polling``: the same call with the same result is no sign of going nowhere; ``breaker``: it is left alone for a while
+    when it fails too often; ``toolset`` names the set it came in, ``rules`` are its author's.
     """
 
     name: str
@@ -65,6 +66,8 @@ class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     alternatives: tuple[str, ...] = ()
     toolset: str = ""
     rules: tuple[Rule, ...] = ()
+    polling: bool = False
+    breaker: bool = False
 
     @property
     def repeatable(self) -> bool:

@@ -27,6 +27,8 @@ __all__ = ["answer", "ask", "judge"]
 
 #: A prompt may take this share of the model's window; the rest is for the answer.
 _PROMPT_SHARE = 0.75
+#: A prompt that the model calls too long is made to fit this share of what it was taken to be.
+_TIGHTER = 0.6
 #: Characters kept of the name of a tool that there is not.
 _NAME_LIMIT = 200
 
@@ -36,13 +38,8 @@ async def ask(work: Work, attempt: int) -> None:
     state, plan = work.state, work.plan
     if not await _fits(work):
         return
-    instructions = "" if state.instructions == work.instructions_digest else work.instructions_digest
     cut = work.is_cut
-    tools = work.tools_digest if not cut else work.cut_digest or await _told_more(work)
-    requested = ev.ModelRequested(
-        state.step, plan.model.name, attempt, instructions, "" if state.tools == tools else tools, tokens=_tokens(work)
-    )
-    if not await work.ledger.intend(requested):
+    if not await work.ledger.intend(await _requested(work, attempt, cut=cut)):
         return
     state = work.state
     request = ModelRequest(
@@ -53,9 +50,10 @@ async def ask(work: Work, attempt: int) -> None:
         plan.settings,
         state.id,
         work.blobs.load,
+        attempt,
     )
     began = work.clock.monotonic()
-    timeout = min(work.time_left(), plan.settings.timeout or 600.0)
+    timeout = min(work.time_left(), (plan.settings.timeout or 600.0) * max(1, len(plan.models)))
     failure: Exception
     try:
         with work.bodies.limit(timeout):
@@ -75,11 +73,37 @@ async def ask(work: Work, attempt: int) -> None:
         failure = error
     else:
         await _seen(work)
-        work.ledger.hold(replied)
+        work.ledger.hold(*_fell_back(plan.model.name, reply), replied)
         return
     took = work.clock.monotonic() - began
     await _seen(work)
-    await work.ledger.outcome(model_failed(state, failure, plan, work.clock.now(), work.clock.jitter(), took))
+    failed = model_failed(state, failure, plan, work.clock.now(), work.clock.jitter(), took)
+    if failed.error.kind == "context_overflow" and not state.model_failures:
+        await _overflowed(work, failed, elsewhere=isinstance(failure, ModelError) and failure.again)
+        return
+    await work.ledger.outcome(failed)
+
+
+async def _overflowed(work: Work, failed: ev.ModelFailed, *, elsewhere: bool) -> None:
+    """The model says the prompt is too long: make it shorter than it was taken to be, once, and ask again."""
+    state = work.state
+    compacted = fit(work.past, state, int(work.meter.tokens(work.past, state) * _TIGHTER))
+    if compacted is None and not elsewhere:
+        await work.ledger.outcome(failed)
+        return
+    error = msgspec.structs.replace(failed.error, hint="")
+    await work.ledger.outcome(msgspec.structs.replace(failed, error=error, retry_at=work.clock.now() + 1))
+    if compacted is not None:
+        await work.ledger.intend(compacted)
+
+
+def _fell_back(asked: str, reply: ModelReply) -> tuple[ev.RunWarned, ...]:
+    """Who answered in the place of the model that was asked, and why."""
+    if not reply.by:
+        return ()
+    why = "; ".join(f"{tried.model}: {tried.kind}" for tried in reply.tried)
+    data = {"asked": asked, "answered": reply.by, "tried": [msgspec.to_builtins(one) for one in reply.tried]}
+    return (ev.RunWarned("fell_back", f"{reply.by} answered in place of {asked} ({why})", data),)
 
 
 async def _fits(work: Work) -> bool:
@@ -104,6 +128,15 @@ async def _fits(work: Work) -> bool:
 def _tokens(work: Work) -> int:
     """Estimated tokens of the prompt as it stands."""
     return work.fixed_tokens + work.meter.tokens(work.past, work.state)
+
+
+async def _requested(work: Work, attempt: int, *, cut: bool) -> ev.ModelRequested:
+    """The event of a request that is about to leave; ``cut``: with the tool that reads what was cut."""
+    state = work.state
+    instructions = "" if state.instructions == work.instructions_digest else work.instructions_digest
+    tools = work.tools_digest if not cut else work.cut_digest or await _told_more(work)
+    known = "" if state.tools == tools else tools
+    return ev.ModelRequested(state.step, work.plan.model.name, attempt, instructions, known, tokens=_tokens(work))
 
 
 async def _told_more(work: Work) -> str:
@@ -142,7 +175,8 @@ async def _replied(work: Work, reply: ModelReply, seconds: float) -> ev.ModelRep
             arguments = sound(arguments)
         name = call.name if tool is not None else sound(call.name)[:_NAME_LIMIT]
         parts.append(ToolCall(f"{state.step}.{index}", name, arguments, sound(call.provider_id), invalid))
-    model = reply.model if reply.model and not plan.model.name.endswith(f":{reply.model}") else ""
+    asked = reply.by or plan.model.name
+    model = reply.by or (reply.model if reply.model and not asked.endswith(f":{reply.model}") else "")
     duration = int(seconds * 1e6)
     try:
         first = int((reply.first_token or 0.0) * 1e6)
@@ -151,7 +185,7 @@ async def _replied(work: Work, reply: ModelReply, seconds: float) -> ev.ModelRep
         )
     except (TypeError, ValueError, OverflowError) as error:
         raise ModelError("malformed_output", f"the model's reply cannot be kept: {error}") from error
-    return msgspec.structs.replace(replied, cost=plan.price(plan.model.name, replied.usage))
+    return msgspec.structs.replace(replied, cost=plan.price(asked, replied.usage))
 
 
 def _sound(part: Part) -> Part:

@@ -89,6 +89,10 @@ def model_failed(state: State, error: Exception, plan: Plan, now: int, chance: f
         data = {"tries": trial.tries}
         late = plan.retries.delay(msgspec.structs.replace(trial, left=float("inf")), chance) is not None
         hint = _LATE if late else "mend the cause, then `surefoot resume` goes on from here"
+    if error.tried and (len(error.tried) > 1 or not error.sent):
+        data["tried"] = [msgspec.to_builtins(one) for one in error.tried]
+    elif not error.sent:
+        data["sent"] = False
     failure = Failure(error.kind, str(error)[:_MESSAGE_LIMIT], hint, error.status, error.request_id, data)
     return ev.ModelFailed(state.step, failure, state.attempt, retry_at, int(seconds * 1e6))
 

@@ -41,8 +41,8 @@ class Plan:
     """One agent's definition, resolved.
 
     ``free`` names the tools whose calls are neither judged nor asked about; ``price`` gives millionths of a dollar, or
-    None where unknown. ``summary`` is the model that summarises what a prompt has no room for, ``read_back`` what a model is
-    told of the tool that reads results that were cut.
+    None where unknown; ``models`` names the model, and those that may answer in its place. ``summary`` is the model that
+    summarises what a prompt has no room for, ``read_back`` what a model is told of the tool that reads results that were cut.
     """
 
     agent: str
@@ -64,6 +64,7 @@ class Plan:
     summary: Model | None = None
     read_back: ToolSpec | None = None
 
+    models: tuple[str, ...] = ()
     specs: tuple[ToolSpec, ...] = ()
     free: frozenset[str] = frozenset()
 

@@ -20,8 +20,10 @@ Rules = Mapping[type[BaseException], "str | Callable[[BaseException], str | None
 
 _PERMANENT = (ValueError, TypeError, KeyError, PermissionError, FileNotFoundError)
 _PERMANENT_STATUS = frozenset({400, 401, 403, 404, 409, 422})
-#: Errors of a store and of the library, which reach a tool that uses them.
+#: What tools raise on purpose, and errors of a store and of the library, which reach a tool that uses them.
 _OURS: Mapping[type[BaseException], str] = {
+    errors.ToolFailed: "tool_permanent",
+    errors.InvalidArguments: "invalid_arguments",
     errors.StoreUnavailable: "connection",
     errors.Fenced: "tool_retryable",
     errors.HeadMoved: "tool_retryable",

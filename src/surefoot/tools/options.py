@@ -39,6 +39,8 @@ class Options(TypedDict, total=False):
         alternatives: names of tools to use when this one fails.
         rules: when its calls run unasked, ask or do not run: ``[allow(when=…), ask("approver", when=…)]``, from
             `surefoot.approvals`; where none speaks, the effect decides.
+        polling: calling it again and again, with the same result, is what it is for.
+        breaker: leave it alone for a while when it fails too often.
         probe: for ``reconcilable``: from an idempotency key to `Done` or `NotDone`, sync or async.
     """
 
@@ -54,6 +56,8 @@ class Options(TypedDict, total=False):
     examples: Sequence[str]
     alternatives: Sequence[str]
     rules: Sequence[Rule]
+    polling: bool
+    breaker: bool
     probe: Probe | None
 
 

@@ -1,0 +1,48 @@
+"""Puts the parts of recovery around models and tools; one for an application, so that all agents share a model's health."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from weakref import WeakValueDictionary
+
+from surefoot.core.ports import Clock, Journal, Model, Tool
+from surefoot.recovery.breaker import Breaker, GuardedModel, GuardedTool
+from surefoot.recovery.classify import Taxonomy
+from surefoot.recovery.fallback import Chain
+from surefoot.recovery.limits import LimitedModel
+from surefoot.recovery.notes import Notes
+from surefoot.recovery.options import Recovery
+
+__all__ = ["Stack"]
+
+
+class Stack:
+    """What stands between the loop and its models and tools: chain around breaker around limits around the model."""
+
+    def __init__(self, options: Recovery, clock: Clock, journal: Journal) -> None:
+        self.taxonomy = Taxonomy(options.kinds, options.rules)
+        self.notes = Notes(journal)
+        self._options, self._clock = options, clock
+        # By identity, since two servers may call their models alike; one that no agent uses any more is forgotten.
+        self._guarded: WeakValueDictionary[int, GuardedModel] = WeakValueDictionary()
+
+    def model_of(self, models: Sequence[Model]) -> Model:
+        """The model, with its limits and its breaker; of several, the chain of them."""
+        guarded = [self._guard(model) for model in models]
+        return guarded[0] if len(guarded) == 1 else Chain(guarded, self.taxonomy, self._clock)
+
+    def guarded_tool(self, tool: Tool) -> Tool:
+        """A tool, with a breaker where it asks for one."""
+        if not tool.spec.breaker:
+            return tool
+        return GuardedTool(tool, self._breaker(f"tool:{tool.name}"), self.taxonomy, self._clock)
+
+    def _guard(self, model: Model) -> GuardedModel:
+        known = self._guarded.get(id(model))
+        if known is None:
+            limited = LimitedModel(model, self._options.budget, self._clock)
+            known = self._guarded[id(model)] = GuardedModel(limited, self._breaker(model.name), self._clock)
+        return known
+
+    def _breaker(self, subject: str) -> Breaker:
+        return Breaker(subject, self._options.breaker, self.taxonomy, self._clock, self.notes)
