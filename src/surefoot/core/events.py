@@ -18,17 +18,9 @@ from surefoot.core.messages import File, Image, Message, Part, Text, Usage
 from surefoot.core.values import Failure, Limits, Spent, Verdict
 
 __all__ = [
-    "APP_EVENTS",
-    "RUN_EVENTS",
-    "AppEvent",
-    "BreakerChanged",
-    "Event",
-    "Record",
-    "RunPruned",
-    "TokenCreated",
-    "TokenRevoked",
-    "tag_of",
-]
+    "APP_EVENTS", "RUN_EVENTS", "AppEvent", "BreakerChanged", "Event", "Record", "RunPruned", "TokenCreated",
+    "TokenRevoked", "tag_of",
+]  # fmt: skip
 
 
 class _Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", omit_defaults=True):
@@ -145,11 +137,9 @@ class MemoryRecalled(_Event, frozen=True, gc=False, tag="memory.recalled"):
 
 
 class ContextCompacted(_Event, frozen=True, gc=False, tag="context.compacted"):
-    """The prompt was made to fit. Of the session's and the run's messages, the first ``dropped`` are left out, with
-    ``summary`` in their place, and tool results in the first ``shortened`` are cut to their heads. The originals stay in
-    the journal. ``how`` is shortened, dropped or summarised; ``before`` and ``after`` are estimated tokens. ``start`` and
-    ``cut`` say where the first message that stays and the first whole result stand, as ``run:index``, for the session's
-    next run. ``model`` wrote the summary, for ``usage`` and ``cost``.
+    """The prompt was made to fit: ``how`` is shortened, dropped or summarised (by ``model``); originals stay. The session's and
+    the run's first ``dropped`` messages are left out, with ``summary`` in their place, results in the first ``shortened`` cut.
+    ``start`` and ``cut`` are these places as ``run:index``; ``before`` and ``after`` are estimated tokens.
     """
 
     how: str
@@ -174,7 +164,7 @@ class HandedOff(_Event, frozen=True, gc=False, tag="handed.off"):
 
 class ModelRequested(_Event, frozen=True, gc=False, tag="model.requested"):
     """A request leaves. ``instructions`` and ``tools`` are digests of blobs; left out when as in the request before.
-    ``tokens`` is an estimate of the prompt. With the ``purpose`` summary it is no step, and `ContextCompacted` follows.
+    ``tokens`` estimates the prompt. One with the ``purpose`` summary is no step; `ContextCompacted` follows it.
     """
 
     step: int
