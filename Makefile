@@ -22,7 +22,7 @@ SYSTEM  = chromium chromium-driver prometheus
 EXACT   = src/surefoot/core/*,src/surefoot/engine/*,src/surefoot/journal/*,src/surefoot/approvals/*,src/surefoot/recovery/*
 
 .DELETE_ON_ERROR:
-.PHONY: test chat check gate lint types layers cover test-base proof bench system format clean venv aimock weights
+.PHONY: test chat check gate lint types layers cover test-base proof bench system format clean venv aimock phoenix weights
 
 test: venv aimock weights
 	$(RUN) pytest -n $(JOBS) $(ARGS)
@@ -81,6 +81,11 @@ aimock: venv
 	PATH="$(abspath $(VENV))/bin:$$PATH" npm install --silent --no-audit --no-fund --ignore-scripts \
 		--prefix "$(VENV)/aimock" --cache "$(VENV)/aimock/cache" $(AIMOCK) >"$(VENV)/aimock.log" 2>&1 || \
 	echo "aimock could not be installed ($(VENV)/aimock.log says why); the tests that need it are not run"
+
+# A receiver of traces that nobody here wrote, in an environment of its own: it is large. `make test` uses it where it is.
+phoenix: venv
+	@test -x "$(VENV)/phoenix/bin/phoenix" || \
+	{ $(PYTHON) -m venv "$(VENV)/phoenix" && "$(VENV)/phoenix/bin/python" -m pip install -q arize-phoenix; }
 
 # The embedded model's weights, in this user's data folder. Without them the tests that talk to it are not run.
 weights: venv

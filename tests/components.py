@@ -44,6 +44,12 @@ def aimock() -> Path | None:
     return package if (package / "package.json").exists() else None
 
 
+def phoenix() -> Path | None:
+    """Find the program of Arize Phoenix, a receiver of traces with an environment of its own, which `make phoenix` makes."""
+    found = Path(os.environ.get("SUREFOOT_PHOENIX") or Path(sys.prefix) / "phoenix" / "bin" / "phoenix")
+    return found if found.exists() else None
+
+
 def weights() -> bool:
     """Tell whether the embedded model's weights are installed for this user."""
     from surefoot.models.local_weights import installed
@@ -80,6 +86,8 @@ COMPONENTS: Mapping[str, Component] = {
     "xllamacpp": _module("xllamacpp", install="pip install 'surefoot[local]'"),
     "server": _module("fastapi", "uvicorn", "jinja2", "httpx2", install="pip install 'surefoot[server,dev]'"),
     "weights": Component(weights, "surefoot models install"),
+    "otel": _module("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", install="pip install 'surefoot[otel]'"),
+    "phoenix": Component(lambda: phoenix() is not None, "make phoenix"),
     "importlinter": _module("importlinter", install="pip install 'surefoot[dev]'"),
     "mypy": _module("mypy", install="pip install 'surefoot[dev]'"),
     "pyright": _module("pyright", install="pip install 'surefoot[dev]'"),

@@ -46,6 +46,8 @@ class Settings:
         trace_dir: the folder in which each run is written as ``trace_{run}.jsonl`` while it happens; empty: none is.
         trace_content: whether those files hold what was said.
         trace_days: days after which such a file is deleted; 0 keeps them.
+        otel: whether traces, metrics and logs are sent to an OpenTelemetry collector, which the standard variables name.
+        semconv: the version of the semantic conventions whose names are sent; empty: the newest that is known.
 
     Raises ConfigurationError for a value that cannot work, with the setting's name and its variable's.
     """
@@ -72,6 +74,8 @@ class Settings:
     trace_dir: str = ""
     trace_content: bool = True
     trace_days: float = 0.0
+    otel: bool = False
+    semconv: str = ""
 
     def __post_init__(self) -> None:
         for field in fields(self):

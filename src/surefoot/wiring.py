@@ -95,14 +95,19 @@ def assemble(
 
 
 def _sinks(settings: Settings) -> list[Sink]:
-    """What telemetry the settings ask for."""
-    if not settings.trace_dir:
-        return []
-    from surefoot.telemetry.files import TraceFiles
-    from surefoot.telemetry.privacy import mask
+    """What telemetry the settings ask for. Raises MissingExtra, ConfigurationError."""
+    sinks: list[Sink] = []
+    if settings.trace_dir:
+        from surefoot.telemetry.files import TraceFiles
+        from surefoot.telemetry.privacy import mask
 
-    folder = Path(settings.trace_dir)
-    return [TraceFiles(folder, content=settings.trace_content, redact=mask(), days=settings.trace_days)]
+        folder = Path(settings.trace_dir)
+        sinks.append(TraceFiles(folder, content=settings.trace_content, redact=mask(), days=settings.trace_days))
+    if settings.otel:
+        from surefoot.telemetry.otel import Otel
+
+        sinks.append(Otel(version=settings.semconv) if settings.semconv else Otel())
+    return sinks
 
 
 def _follower(store: Store, sink: Sink) -> Follower:

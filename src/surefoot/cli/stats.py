@@ -1,7 +1,8 @@
-"""`surefoot stats`: how often, how long, how much, and what went wrong, by agent, tool or model."""
+"""`surefoot stats` and `surefoot metrics`: how often, how long, how much, and what went wrong."""
 
 from __future__ import annotations
 
+import sys
 import time
 from enum import StrEnum
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.screen import Screen
 from surefoot.cli.writing import cost, duration, line, period
 from surefoot.core.ports import Query
+from surefoot.telemetry.metrics import Metrics
 from surefoot.telemetry.span import Span
 from surefoot.telemetry.spans import spans_of
 from surefoot.telemetry.statistics import Row, quantile, table
@@ -29,18 +31,24 @@ class By(StrEnum):
     AGENT = "agent"
     TOOL = "tool"
     MODEL = "model"
+    SESSION = "session"
+    USER = "user"
+    RUN = "run"
 
 
 def add(program: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     program.command("stats")(stats)
+    program.command("metrics")(metrics)
 
 
 def stats(
     context: typer.Context,
     *,
     age: Annotated[str, typer.Option("--since", metavar="AGE", help="Runs that began so long ago: 45s, 90m, 12h, 30d.")] = "24h",
-    by: Annotated[By, typer.Option("--by", help="Runs by agent, tries of calls by tool, or requests by model.")] = By.AGENT,
+    by: Annotated[
+        By, typer.Option("--by", help="Runs by agent, session, user or one by one; tries of calls by tool; requests by model.")
+    ] = By.AGENT,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, one for each row.")] = False,
     store: StoreOption = None,
     agents: AgentsOption = None,
@@ -56,6 +64,24 @@ def stats(
     else:
         names = (by.upper(), "COUNT", "OPEN", "FAILED", "P50", "P95", "TOKENS IN", "OUT", "COST", "ERRORS")
         screen.table(names, [_cells(row) for row in rows])
+
+
+def metrics(context: typer.Context, *, store: StoreOption = None, agents: AgentsOption = None) -> None:
+    """Print the figures of all runs as Prometheus takes them."""
+    sys.stdout.write(complete(_added(place_of(context, store, agents).reading())))
+
+
+async def _added(app: App) -> str:
+    found = Metrics()
+    async with app:
+        query = Query(limit=_PAGE)
+        while rows := await app.store.find(query):
+            for row in rows:
+                take = found.begin()
+                for record in await app.store.read(row.id):
+                    found.write((), take(record))
+            query = Query(before=rows[-1].id, limit=_PAGE)
+    return found.text()
 
 
 async def since(app: App, age: str) -> list[Span]:

@@ -376,8 +376,7 @@ class Embedder(Protocol):
 
 
 class Sink(Protocol):
-    """Where what runs show of themselves goes: files, a collector, figures. Called from a thread of its own; it may be slow,
-    hang or raise, and no run notices."""
+    """Where what runs show of themselves goes. Called from a thread of its own; it may be slow, hang or raise."""
 
     @property
     def name(self) -> str:
@@ -385,15 +384,17 @@ class Sink(Protocol):
         ...
 
     def begin(self) -> Callable[[Record], Sequence[Any]]:
-        """A fold of one run: it takes the run's records from the first on, and gives what is to be written of each."""
+        """A fold of one run: it takes its records from the first on, and gives what is to be written of each."""
         ...
 
     def write(self, before: Sequence[Any], fresh: Sequence[Any]) -> None:
-        """Write what folds gave: ``before`` of records that were dealt with before, ``fresh`` of new ones, in order. What it
-        raises means that nothing was written: the same comes again. The same may also come again after a crash.
-        """
+        """Write what folds gave: ``before`` of records dealt with before, ``fresh`` of new ones. What raises comes again."""
         ...
 
     def pruned(self, run: str) -> None:
         """A run is gone from the journal for good."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more comes: send what is held back, let go."""
         ...

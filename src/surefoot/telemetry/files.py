@@ -84,6 +84,9 @@ class TraceFiles:
         self._counts.pop(run, None)
         self._path(run).unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """See `Sink.close`: nothing is held back."""
+
     def _path(self, run: str) -> Path:
         return self._folder / f"trace_{run}.jsonl"
 

@@ -71,6 +71,7 @@ class Follower:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._patience):
                 await self._caught_up()
+                await self._thread.call(self._closed)
         tasks = self._tasks
         for task in tasks:
             task.cancel()
@@ -194,6 +195,12 @@ class Follower:
         except Exception:  # noqa: BLE001  a sink may fail as it likes
             _log.exception("run %s event %d cannot be told to %s", record.stream, record.seq, self._sink.name)
             return ()
+
+    def _closed(self) -> None:
+        try:
+            self._sink.close()
+        except Exception as error:  # noqa: BLE001  a sink may fail as it likes
+            _log.warning("telemetry to %s could not be closed: %s: %s", self._sink.name, type(error).__name__, error)
 
     def _written(self, before: list[Any], fresh: list[Any], batch: list[ev.Record]) -> None:
         if before or fresh:

@@ -1,4 +1,4 @@
-"""Figures over many runs: how often, how long, how much, and what went wrong; by agent, by tool or by model."""
+"""Figures over many runs: how often, how long, how much, and what went wrong; by agent, run, session, user, tool or model."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from surefoot.telemetry.span import Span
 __all__ = ["BY", "Row", "quantile", "table"]
 
 #: What can be counted by, and the kind of span that is counted.
-BY = {"agent": "run", "tool": "tool", "model": "model"}
+BY = {"agent": "run", "run": "run", "session": "run", "user": "run", "tool": "tool", "model": "model"}
 
 
 @dataclass(slots=True)
 class Row:
-    """One agent, tool or model. Durations are microseconds, ``cost`` millionths of a dollar, of the ``priced`` requests only.
+    """One agent, tool, model and so on. Durations are microseconds, ``cost`` millionths of a dollar where the price is known.
 
     Attributes:
         count: runs, tries of calls, or requests that ended. open: those that have not.
@@ -43,17 +43,21 @@ class Row:
 def table(spans: Iterable[Span], by: str) -> list[Row]:
     """The rows, the one that took the most time first. Tokens and cost of a run are those of its own requests."""
     rows: dict[str, Row] = {}
-    agents: dict[str, str] = {}
-    kind = BY[by]
+    whose: dict[str, str] = {}
     for span in spans:
         if span.kind == "run":
-            agents[span.run] = span.name
-        if span.kind == kind:
-            _count(rows.setdefault(span.name, Row(span.name)), span)
+            whose[span.run] = _whose(span, by)
+        if span.kind == BY[by]:
+            name = whose[span.run] if span.kind == "run" else span.name
+            _count(rows.setdefault(name, Row(name)), span)
         if span.kind == "model" and by != "tool" and "cost" in span.attributes:
-            name = span.name if by == "model" else agents.get(span.run, "")
+            name = span.name if by == "model" else whose.get(span.run, "")
             _spend(rows.setdefault(name, Row(name)), span)
     return sorted(rows.values(), key=lambda row: -sum(row.durations))
+
+
+def _whose(run: Span, by: str) -> str:
+    return run.run if by == "run" else str(run.attributes.get(by, "")) if by in ("session", "user") else run.name
 
 
 def _count(row: Row, span: Span) -> None:

@@ -13,13 +13,15 @@ __all__ = ["FaultySink", "MemorySink"]
 
 
 class MemorySink:
-    """A `Sink` that keeps, in order, the spans that ended, those it was told again, and the runs that were pruned."""
+    """A `Sink` that keeps, in order, the spans that ended, those it was told again, and the runs that were pruned; and
+    whether it was closed."""
 
     def __init__(self, name: str = "memory") -> None:
         self._name = name
         self.spans: list[Span] = []
         self.again: list[Span] = []
         self.gone: list[str] = []
+        self.closed = False
 
     @property
     def name(self) -> str:
@@ -39,6 +41,10 @@ class MemorySink:
     def pruned(self, run: str) -> None:
         """See `Sink.pruned`."""
         self.gone.append(run)
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+        self.closed = True
 
 
 class FaultySink(MemorySink):

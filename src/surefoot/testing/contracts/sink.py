@@ -70,3 +70,8 @@ class SinkContract:
     def test_a_run_that_is_gone_is_let_go_of(self, sink: Sink) -> None:
         """Of one that was never written, too."""
         sink.pruned("x" * 32)
+
+    def test_it_can_be_closed_twice(self, sink: Sink) -> None:
+        """An application may be opened and closed again."""
+        sink.close()
+        sink.close()
