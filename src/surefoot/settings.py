@@ -47,6 +47,7 @@ class Settings:
         trace_content: whether those files hold what was said.
         trace_days: days after which such a file is deleted; 0 keeps them.
         otel: whether traces, metrics and logs are sent to an OpenTelemetry collector, which the standard variables name.
+        log: ``json`` or ``pretty`` prints what happens to standard error; empty: nothing is printed.
         semconv: the version of the semantic conventions whose names are sent; empty: the newest that is known.
 
     Raises ConfigurationError for a value that cannot work, with the setting's name and its variable's.
@@ -75,6 +76,7 @@ class Settings:
     trace_content: bool = True
     trace_days: float = 0.0
     otel: bool = False
+    log: str = ""
     semconv: str = ""
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ from surefoot.recovery.stack import Stack
 from surefoot.settings import Settings
 from surefoot.telemetry.cursor import Cursor
 from surefoot.telemetry.follower import Follower
+from surefoot.telemetry.logs import Logs, quiet, show
 from surefoot.tools.function import as_tool
 from surefoot.tools.output import output_of
 from surefoot.tools.readback import ReadBack
@@ -103,6 +104,11 @@ def _sinks(settings: Settings) -> list[Sink]:
 
         folder = Path(settings.trace_dir)
         sinks.append(TraceFiles(folder, content=settings.trace_content, redact=mask(), days=settings.trace_days))
+    if settings.log:
+        show(settings.log)
+        sinks.append(Logs())
+    else:
+        quiet()
     if settings.otel:
         from surefoot.telemetry.otel import Otel
 

@@ -25,4 +25,5 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     from surefoot.cli.program import Log, perform
 
     logging.lastResort = Log(logging.WARNING)
+    logging.getLogger("surefoot").addHandler(logging.lastResort)
     sys.exit(perform(given))

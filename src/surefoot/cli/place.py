@@ -80,7 +80,7 @@ class Place:
             app = load(self.agents).app
             store = app.store if app else store
         _must_exist(store)
-        return App(store, settings=replace(_settings(os.environ), adopt=False, trace_dir="", otel=False))
+        return App(store, settings=replace(_settings(os.environ), adopt=False, trace_dir="", otel=False, log=""))
 
     def keeping(self) -> App:
         """An application that runs nothing, on a store that is made where there is none."""

@@ -125,7 +125,9 @@ class ToolContext(msgspec.Struct, Generic[Deps], frozen=True, kw_only=True):
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
         """A logger whose records say which run and call they belong to."""
-        extra = {"run": self.run_id, "call": self.call_id, "session": self.session, "trace_id": self.trace_id}
+        trace, span = trace_id(self.trace_id, self.run_id), span_id(self.run_id, "call", self.call_id, self.attempt)
+        extra = {"run": self.run_id, "call": self.call_id, "session": self.session, "agent": self.agent}
+        extra |= {"trace_id": trace, "span_id": span}
         return logging.LoggerAdapter(_log, extra)
 
     @property
