@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from surefoot.cli.bars import Bars
 from surefoot.cli.documents import story_document
 from surefoot.cli.show import branches, lines
 from surefoot.cli.story import tell
@@ -18,7 +19,10 @@ from surefoot.core.canonical import loads
 from surefoot.core.messages import File, Image, Reasoning, Text, ToolCall, Usage
 from surefoot.core.run import run_of
 from surefoot.core.values import Failure, Verdict
+from surefoot.telemetry.otlp import otlp_document
+from surefoot.telemetry.spans import spans_of
 from tests.cli.conftest import Surefoot
+from tests.telemetry.streams import life
 
 EVIL = "\x1b[2J\u202e\nnew line"
 
@@ -284,3 +288,25 @@ def test_money_and_periods_are_for_people() -> None:
         2_592_000,
         1_209_600,
     ]
+
+
+def test_bars_show_when_a_step_was_at_work_and_when_it_waited() -> None:
+    records = life()
+    story = tell(records)
+    texts = [branch.text for branch in branches(story, run_of(story.state)).below]
+    first = next(text for text in texts if text.startswith("step 0"))
+    assert first.endswith("· " + "█" * 5 + "░" * 18 + "█")
+    assert any(text.startswith("queued 3.0 s, waited for humans 1 min 40 s, lost with a worker 11.0 s") for text in texts)
+    assert Bars([]).of_step(0) == ""
+    assert Bars(story.spans).of_call("9.9") == ""
+
+
+def test_json_shows_the_spans_that_every_exporter_sends() -> None:
+    records = life()
+    story = tell(records)
+    document = story_document(story, run_of(story.state))
+    sent = otlp_document(spans_of(records))["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    assert [(span["id"], span["parent"]) for span in document["spans"]] == [
+        (span["spanId"], span.get("parentSpanId", "")) for span in sent
+    ]
+    assert document["times"] == {"queued": 3.0, "worked": 13.0, "human": 100.0, "waited": 0.0, "lost": 11.0}

@@ -137,7 +137,7 @@ async def test_a_sink_that_hangs_delays_neither_run_nor_close() -> None:
     async with asyncio.timeout(BOUND), App(store, agents=[clerk], settings=QUICK) as app:
         follower = Follower(store, sink, patience=0.1)
         follower.begin()
-        for _ in range(20):
+        for _ in range(5):
             assert (await app.run(clerk, "add")).status == "done"
         await until(sink.began.is_set)
         began = loop.time()

@@ -12,6 +12,8 @@ import pytest
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.ports import Sink
 from surefoot.settings import Settings
+from surefoot.telemetry.cursor import Cursor
+from surefoot.telemetry.follower import Follower
 from surefoot.telemetry.spans import spans_of
 from surefoot.testing.contracts.sink import SinkContract
 from tests.components import require
@@ -105,14 +107,20 @@ async def test_a_collector_that_is_down_misses_nothing(
     url = f"sqlite:{tmp_path / 'a.db'}"
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-    async with opened(url, clerk, settings=SENDING) as app:
+    async with opened(url, clerk) as app:
+        down = Follower(app.store, Otel(), Cursor(tmp_path / "c"), patience=0.1)
+        down.begin()
         missed = await app.run(clerk, "add")
         assert missed.output == "42"
+        await down.close()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-    async with opened(url, clerk, settings=SENDING) as app:
+    async with opened(url, clerk) as app:
+        back = Follower(app.store, Otel(), Cursor(tmp_path / "c"))
+        back.begin()
         run = await app.run(clerk, "add")
         spans = [span for one in (missed, run) for span in spans_of(await app.events(one))]
         await until(lambda: len(collector.spans) == len(spans))
+        await back.close()
     assert sorted(span.span_id.hex() for span in collector.spans) == sorted(span.id for span in spans)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from surefoot.cli.bars import of_call, of_step
+from surefoot.cli.bars import Bars
 from surefoot.cli.documents import story_document
 from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
@@ -19,7 +19,6 @@ from surefoot.cli.words import call_line
 from surefoot.cli.writing import block, cost, count, duration, line, moment, safe_json, tokens
 from surefoot.core.run import Run
 from surefoot.runs.documents import answerable, to_json
-from surefoot.telemetry.span import Span
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -98,8 +97,9 @@ def branches(story: Story, run: Run[Any]) -> Branch:
     root = Branch(f"run {run.id} · {line(run.agent)} · {run.status}", "bold")
     root.below = [Branch(text, "dim") for text in _head(story, run)]
     root.below.append(Branch(f"input: {story.input}"))
+    bars = Bars(story.spans)
     for item in story.items:
-        root.below.append(_step_branch(item, story.spans) if isinstance(item, StepStory) else _note_branch(item))
+        root.below.append(_step_branch(item, bars) if isinstance(item, StepStory) else _note_branch(item))
     for request in answerable(run):
         root.below.append(Branch(f"waiting: {request} [{request.id}]", "yellow"))
     if run.status == "done":
@@ -132,14 +132,14 @@ def totals(run: Run[Any]) -> str:
     return f"{count(run.steps, 'step')}, {count(run.tool_calls, 'tool call')}, tokens {tokens(run.usage)}, {spent}"
 
 
-def _step_branch(step: StepStory, spans: Sequence[Span]) -> Branch:
-    branch = Branch(_with(f"step {step.step} · {_figures(step)}", of_step(spans, step.step)), "bold")
+def _step_branch(step: StepStory, bars: Bars) -> Branch:
+    branch = Branch(_with(f"step {step.step} · {_figures(step)}", bars.of_step(step.step)), "bold")
     branch.below = [_note_branch(note) for note in step.notes]
     if step.reasoning:
         branch.below.append(Branch(f"reasoning: {step.reasoning}", "italic dim"))
     if step.text:
         branch.below.append(Branch(f"text: {step.text}"))
-    branch.below += [_call_branch(call, spans) for call in step.calls]
+    branch.below += [_call_branch(call, bars) for call in step.calls]
     return branch
 
 
@@ -156,9 +156,9 @@ def _figures(step: StepStory) -> str:
     return " · ".join(figures)
 
 
-def _call_branch(call: CallStory, spans: Sequence[Span]) -> Branch:
+def _call_branch(call: CallStory, bars: Bars) -> Branch:
     effect = f" · {line(call.effect)}" if call.effect else ""
-    branch = Branch(_with(f"call {call.id} {call_line(call.name, call.arguments)}{effect}", of_call(spans, call.id)), "cyan")
+    branch = Branch(_with(f"call {call.id} {call_line(call.name, call.arguments)}{effect}", bars.of_call(call.id)), "cyan")
     if call.invalid:
         branch.below.append(Branch(f"invalid: {call.invalid}", "red"))
     branch.below += [_note_branch(note) for note in call.notes]

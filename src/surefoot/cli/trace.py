@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from surefoot.app import App
@@ -93,4 +93,4 @@ def written(streams: list[list[Record]], form: Form, *, content: bool) -> Iterat
         return
     spans = [span for records in streams for span in spans_of(records)]
     make = chrome_document if form is Form.CHROME else otlp_document
-    yield json.dumps(make(spans, content=content, redact=redact), ensure_ascii=False) + "\n"
+    yield msgspec.json.encode(make(spans, content=content, redact=redact)).decode() + "\n"

@@ -95,8 +95,8 @@ def described(span: Span, names: Names, *, content: bool = False, redact: Redact
         attributes |= _content(span, names)
     events = [(note.time, note.name, _event(note, content=content)) for note in span.notes]
     if redact is not None:
-        attributes = applied(redact, attributes)
-        events = [(time, tag, applied(redact, fields)) for time, tag, fields in events]
+        attributes = {key: applied(redact, value) for key, value in attributes.items()}
+        events = [(time, tag, {key: applied(redact, value) for key, value in fields.items()}) for time, tag, fields in events]
         name = redact(name)
     failed = bool(span.error) and span.kind != "approval"
     return Described(name, {key: value for key, value in attributes.items() if value not in ("", None)}, events,
@@ -208,7 +208,7 @@ def _content(span: Span, names: Names) -> dict[str, Any]:
         case "memory":
             found["surefoot.memory.text"] = said.get("text", "")
         case "user":
-            found = {f"surefoot.span.{name}": _plain(value) for name, value in said.items()}
+            found["surefoot.span.attributes"] = _plain(said)
         case _:
             pass
     for name in ("error", "reason"):

@@ -41,6 +41,8 @@ def mask(secrets: Iterable[str] = (), environ: Mapping[str, str] | None = None) 
     exact = re.compile("|".join(map(re.escape, written))) if written else None
 
     def redact(text: str) -> str:
+        if len(text) < _SHORTEST:
+            return text
         if exact is not None:
             text = exact.sub(MASKED, text)
         return _FORMS.sub(MASKED, text)

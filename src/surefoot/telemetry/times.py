@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from surefoot.core import events as ev
 
-__all__ = ["Times"]
+__all__ = ["Stopwatch", "Times"]
+
+_NAMES = ("queued", "worked", "human", "waited", "lost")
 
 
 @dataclass(slots=True)
@@ -38,8 +40,8 @@ class Times:
 
     def since(self, before: Times) -> dict[str, int]:
         """What was added since ``before``, by name; names with nothing are left out."""
-        old = asdict(before)
-        return {name: value - old[name] for name, value in asdict(self).items() if value != old[name]}
+        pairs = ((name, getattr(self, name) - getattr(before, name)) for name in _NAMES)
+        return {name: value for name, value in pairs if value}
 
 
 class Stopwatch:
