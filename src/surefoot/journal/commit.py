@@ -1,9 +1,9 @@
 """The connection that writes: transactions, their lock, and the checkpoints that keep the write-ahead log short.
 
-`Committer.commit` is called by the writing thread with whatever waits. `Committer.quick` writes one plain append from
-the event loop's own thread, when nobody is in the way: a statement that only reaches the page cache takes some 20 µs,
-handing it to a thread and back takes several times that. It never waits, for a lock, a flush or a checkpoint; where it
-would have to, it declines, and the thread does it.
+`Committer.commit` is called by the writing thread with whatever waits. `Committer.quick` writes plain appends from the
+event loop's own thread, when nobody is in the way: a statement that only reaches the page cache takes some 20 µs, handing
+it to a thread and back takes several times that, and a busy loop is slow to give the thread the interpreter's lock. It
+never waits, for a lock, a flush or a checkpoint; where it would have to, it declines, and the thread does it.
 """
 
 from __future__ import annotations
@@ -101,18 +101,19 @@ class Committer:
                 job.error = error
         return batch
 
-    def quick(self, job: Append) -> Batch | None:
-        """Do one plain append at once, or decline. Never raises, never waits."""
+    def quick(self, jobs: Sequence[Append]) -> Batch | None:
+        """Do plain appends at once, or decline. Never raises, never waits."""
         busy = self._doubt or self._full or self._tables or not 0 <= self._pages < _LOG_PAGES
         if busy or not self._mutex.acquire(blocking=False):
             return None
         try:
-            if not job.plain(self._ledger) or not self._lock.take():
+            if not all(job.plain(self._ledger) for job in jobs) or not self._lock.take():
                 return None
             try:
                 batch = Batch(self._ledger, self._clock.now())
-                job.result = job.plan(batch)
-                batch.execute()
+                for job in jobs:
+                    job.result = job.plan(batch)
+                self._execute(batch, patience=0.0)
             except Exception:  # noqa: BLE001  the thread will find out what is wrong, and say it
                 self._spoil()
                 return None
@@ -124,10 +125,7 @@ class Committer:
             self._mutex.release()
 
     def rest(self) -> None:
-        """What can wait until nobody does: flush no more, and move the log into the file when it has grown."""
-        if self._full and not self._settings.flush:
-            with self._mutex:
-                self._sync(full=False)
+        """What can wait until nobody does: move the log into the file when it has grown."""
         if self._pages < _LOG_PAGES:
             return
         with self._mutex, self._lock.held():
@@ -171,6 +169,7 @@ class Committer:
         if batch is None:
             batch = self._locked(jobs)
         self._settle(batch)
+        self._sync(full=self._settings.flush)
         return batch
 
     def _attempt(self, jobs: list[Job[Any]]) -> Batch | None:
@@ -180,24 +179,28 @@ class Committer:
             self._spoil()
             return None
         try:
-            if batch.single and not self._tables:
-                batch.execute()
-            else:
-                self._begin()
-                self._write(batch)
-                self._ledger.connection.execute("COMMIT")
+            self._execute(batch, self._settings.busy)
         except sqlite3.Error:
-            self._roll_back()
             self._spoil()
             return None
+        return batch
+
+    def _execute(self, batch: Batch, patience: float) -> None:
+        """Do what was planned, all of it or nothing, waiting so many seconds for another connection."""
+        if batch.single and not self._tables:
+            batch.execute()
+            return
+        self._begin(patience)
+        try:
+            self._write(batch)
+            self._ledger.connection.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
-        return batch
 
     def _locked(self, jobs: list[Job[Any]]) -> Batch:
         """Begin, ask whether others wrote, then plan and commit."""
-        self._begin()
+        self._begin(self._settings.busy)
         try:
             self._doubt = _DOUBT if self._ledger.refresh() else max(0, self._doubt - 1)
             batch = self._plan(jobs)
@@ -208,13 +211,13 @@ class Committer:
             raise
         return batch
 
-    def _begin(self) -> None:
-        deadline = time.monotonic() + self._settings.busy
+    def _begin(self, patience: float) -> None:
+        deadline = time.monotonic() + patience
         while True:
             try:
                 self._ledger.connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                     raise
                 time.sleep(_PAUSE)
             else:

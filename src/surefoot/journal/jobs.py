@@ -6,10 +6,12 @@ import asyncio
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from surefoot.core.errors import Fenced, HeadMoved, JournalError
 from surefoot.core.events import AppEvent, Event, Record, RunClaimed, RunStarted
+from surefoot.core.rows import RunRow
 from surefoot.journal import rules
 from surefoot.journal.chain import LONG
 from surefoot.journal.ledger import Batch, Encoded, Ledger, encode
@@ -94,8 +96,8 @@ class Append(Job[list[Record]]):
         return batch.write(entry, self._encoded, self._epoch or 0)
 
 
-class Add(Job[tuple[str, bool]]):
-    """See `Runs.add`; the answer is the run's id, and whether it is new."""
+class Add(Job[RunRow | str]):
+    """See `Runs.add`; the answer is the new run's row, or the id of the run that has its key."""
 
     __slots__ = ("_encoded", "_run", "_started")
 
@@ -106,21 +108,22 @@ class Add(Job[tuple[str, bool]]):
         self._encoded: Encoded | None = None
 
     def prepare(self, batch: Batch) -> None:
-        """Look the caller's key up."""
+        """Look the run and the caller's key up."""
+        batch.streams.append(self._run)
         if self._started.key:
             batch.wanted.append(self._who)
 
-    def plan(self, batch: Batch) -> tuple[str, bool]:
+    def plan(self, batch: Batch) -> RunRow | str:
         """Create the run, unless its key has one."""
         known = batch.known.get(self._who) if self._started.key else None
         if known:
-            return known, False
-        rules.name(self._run, taken=batch.ledger.find(self._run) is not None)
+            return known
+        rules.name(self._run, taken=batch.ledger.remembered(self._run) is not None)
         self._encoded = self._encoded or encode(self._started)
-        batch.add(self._run, self._started, self._encoded)
+        entry = batch.add(self._run, self._started, self._encoded)
         if self._started.key:
             batch.known[self._who] = self._run
-        return self._run, True
+        return replace(rules.first_row(self._run, self._started, batch.now), status=entry.status, head=entry.head)
 
     @property
     def _who(self) -> tuple[str, str, str]:

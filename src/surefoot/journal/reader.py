@@ -6,11 +6,9 @@ interpreter's lock at every one of them.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -21,6 +19,7 @@ from surefoot.core.errors import JournalCorrupt, RunNotFound
 from surefoot.core.events import AppEvent, Event, Record
 from surefoot.core.rows import Query, RunRow, SessionRow
 from surefoot.journal import chain, database, rules
+from surefoot.journal.hand import Hand
 from surefoot.journal.owner import is_gone
 
 __all__ = ["Reader", "blobs", "records_after", "says"]
@@ -43,13 +42,13 @@ class Reader:
         self._path = path
         self._busy = busy
         self._sql = database.Statements()
-        self._thread = ThreadPoolExecutor(1, "surefoot-reader")
+        self._thread = Hand("surefoot-reader")
         self._opened: sqlite3.Connection | None = None
 
     async def close(self) -> None:
         """Disconnect, once what was asked is answered."""
         await self._do(self._disconnect)
-        self._thread.shutdown(wait=False)
+        self._thread.close()
 
     async def read(self, stream: str, after: int, limit: int | None) -> list[Record]:
         """See `Journal.read`."""
@@ -108,7 +107,7 @@ class Reader:
     # ------------------------------------------------------------------------------------------------ the thread
 
     async def _do(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._translated, work)
+        return await self._thread.do(lambda: self._translated(work))
 
     def _translated(self, work: Callable[[], T]) -> T:
         with database.translated(self._path):

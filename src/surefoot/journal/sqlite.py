@@ -113,8 +113,8 @@ class SqliteStore:
 
     async def add(self, run: str, started: RunStarted) -> tuple[RunRow, bool]:
         """See `Runs.add`."""
-        name, new = await self._open.submit(jobs.Add(run, started))
-        return await self._reading.get(name), new
+        new = await self._open.submit(jobs.Add(run, started))
+        return (new, True) if isinstance(new, RunRow) else (await self._reading.get(new), False)
 
     async def get(self, run: str) -> RunRow:
         """See `Runs.get`."""

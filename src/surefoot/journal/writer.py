@@ -1,6 +1,7 @@
 """The one thread of a process that writes: group commit, under the file lock, one answer to the event loop a batch.
 
-Whatever is waiting when the thread is free becomes one transaction (`commit`). A lone append is not handed over at all.
+Whatever is waiting when the thread is free becomes one transaction (`commit`). What needs no waiting is not handed over at
+all: a lone append is done where it is made, and those of many tasks together, once a turn of the loop.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Writer:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="surefoot-journal", daemon=True)
         self._pending = 0
+        self._group: list[Append] = []
         self._last: tuple[float, int] = (0.0, 0)
         self._yielded = 0.0
         self._watching = False
@@ -74,20 +76,52 @@ class Writer:
         return job.future
 
     async def append(self, job: Append) -> list[Record]:
-        """Do an append: at once when nobody else is about to, else together with what else there is."""
+        """Do an append: at once when nobody else is about to, else together with those of other tasks."""
+        if job.barrier:
+            return await self.submit(job)
         now, task = time.monotonic(), id(asyncio.current_task())
         before, other = self._last
         self._last = now, task
-        if not self._pending and (other == task or now - before > _CROWD) and not job.barrier:
-            batch = self._committer.quick(job)
-            if batch is not None:
-                self._told(batch.records, batch.outside)
-                if now - self._yielded > _TURN:
-                    # Others may be waiting for their turn, and a caller that never waits would not let them.
-                    self._yielded = now
-                    await asyncio.sleep(0)
-                return job.result
-        return await self.submit(job)
+        if self._pending or self._group or (other != task and now - before <= _CROWD):
+            return await self._join(job)
+        if not self._quick([job]):
+            return await self.submit(job)
+        if now - self._yielded > _TURN:
+            # Others may be waiting for their turn, and a caller that never waits would not let them.
+            self._yielded = now
+            await asyncio.sleep(0)
+        return job.result
+
+    def _join(self, job: Append) -> asyncio.Future[list[Record]]:
+        """Do an append with all others of this turn of the loop; when the thread is at work, once that has answered."""
+        job.future = self._loop.create_future()
+        if not self._group:
+            self._loop.call_soon(self._gathered)
+        self._group.append(job)
+        return job.future
+
+    def _gathered(self) -> None:
+        if not self._pending:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Do what has gathered, or leave it to the thread."""
+        jobs, self._group = self._group, []
+        if not jobs:
+            return
+        if self._pending or not self._quick(jobs):
+            self._pending += len(jobs)
+            for job in jobs:
+                self._inbox.put(job)
+            return
+        for job in jobs:
+            job.settle()
+
+    def _quick(self, jobs: Sequence[Append]) -> bool:
+        batch = self._committer.quick(jobs)
+        if batch is not None:
+            self._told(batch.records, batch.outside)
+        return batch is not None
 
     def watch(self, *, on: bool) -> None:
         """Look for other processes' commits from now on, or no longer."""
@@ -98,6 +132,7 @@ class Writer:
 
     async def stop(self) -> None:
         """Finish what was handed in, and close the file."""
+        self._flush()
         self._closing = True
         self._inbox.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
@@ -160,6 +195,7 @@ class Writer:
             job.settle()
         if batch is not None:
             self._told(batch.records, batch.outside)
+        self._flush()
 
     def _post(self, call: Callable[..., None], *values: Any) -> None:  # noqa: ANN401  whatever the call takes
         # When the loop is gone, so is whoever waited. What was committed stays committed.
