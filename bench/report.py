@@ -29,7 +29,7 @@ class Figure:
 
 
 def at_most(name: str, value: float, unit: str, limit: float) -> Figure:
-    return Figure(name, value, unit, f"≤ {limit:g} {unit}", value <= limit)
+    return Figure(name, value, unit, f"≤ {limit:g} {unit}".strip(), value <= limit)
 
 
 def at_least(name: str, value: float, unit: str, limit: float) -> Figure:
@@ -46,10 +46,17 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
 
 
+def _load() -> str:
+    """Said where other work on the machine makes what is measured by the clock look worse than it is."""
+    busy = os.getloadavg()[0]
+    return f" · beside other work, load {busy:.1f}" if busy > (os.cpu_count() or 1) else ""
+
+
 def record(name: str, title: str, figures: Sequence[Figure]) -> None:
     """Put a benchmark's section into the results, in place of its last one."""
     text = RESULTS.read_text() if RESULTS.exists() else "# Measured\n"
-    section = f"## {title}\n\n`python -m bench {name}` · {machine()} · {dt.datetime.now(dt.UTC):%Y-%m-%d}\n\n{table(figures)}\n"
+    told = f"`python -m bench {name}` · {machine()} · {dt.datetime.now(dt.UTC):%Y-%m-%d}{_load()}"
+    section = f"## {title}\n\n{told}\n\n{table(figures)}\n"
     found = re.compile(rf"## {re.escape(title)}\n.*?(?=\n## |\Z)", re.DOTALL)
     text = found.sub(lambda _: section, text) if found.search(text) else f"{text.rstrip()}\n\n{section}"
     RESULTS.write_text(text.rstrip() + "\n")

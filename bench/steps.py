@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sqlite3
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,7 +21,9 @@ from pathlib import Path
 from bench.report import Figure, at_most
 from surefoot import Agent, App, tool
 from surefoot.core.model import Emit, ModelReply, ModelRequest, ProposedCall
-from surefoot.core.values import Limits
+from surefoot.core.ports import Judged
+from surefoot.core.tool import ToolSpec
+from surefoot.core.values import Limits, Verdict
 
 SHORT, LONG, ROUNDS = 10, 210, 7
 UNLIMITED = Limits(steps=None)
@@ -101,28 +106,28 @@ def floor(steps: int = 20_000) -> float:
     return (time.process_time() - began) / steps * 1e6
 
 
-def flushes(name: str) -> float:
-    """Flushes to the disk a step, counted by strace where it is installed, else by the store's barriers."""
-    return _flushes(pay if name == "pay" else add)
+class Lenient:
+    """A policy that lets every call run, so that what is counted is the call and not the question before it."""
+
+    digest = "lenient"
+
+    def settled(self, tool: ToolSpec) -> str:
+        return "allow"
+
+    def judge(self, call: Judged) -> Verdict:
+        return Verdict(call.call, "allow", ("lenient",))
 
 
-def _flushes(used: object) -> float:
-    import shutil
-    import subprocess
-    import sys
-
-    if shutil.which("strace") is None:
-        return float("nan")
+def flushes(name: str, asked: str) -> float:
+    """Flushes to the disk a step with a tool, as strace counts them."""
+    code = "import asyncio, sys; from bench.steps import flushed; asyncio.run(flushed(*sys.argv[1:4], int(sys.argv[4])))"
+    counts = []
     with tempfile.TemporaryDirectory() as folder:
-        counts = []
         for steps in (0, 20):
-            out = Path(folder) / f"trace{steps}"
-            code = (
-                "import asyncio, sys\nfrom bench.steps import flushed\n"
-                f"asyncio.run(flushed({str(Path(folder) / f'{steps}.db')!r}, {used.name!r}, {steps}))"  # type: ignore[attr-defined]
-            )
+            out, path = Path(folder) / f"trace{steps}", Path(folder) / f"{steps}.db"
+            strace = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-o", str(out)]
             subprocess.run(
-                ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-o", str(out), sys.executable, "-c", code],
+                [*strace, sys.executable, "-c", code, str(path), name, asked, str(steps)],
                 check=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])},
             )
@@ -130,12 +135,23 @@ def _flushes(used: object) -> float:
     return (counts[1] - counts[0]) / 20
 
 
-async def flushed(path: str, name: str, steps: int) -> None:
-    """One run of so many steps of a tool, approved by a callback."""
+async def flushed(path: str, name: str, asked: str, steps: int) -> None:
+    """One run of so many steps with a tool; ``asked``: by the default policy, and approved by a callback."""
     agent = Agent("bench", model=Counting(steps, name), tools=[add, pay], limits=UNLIMITED)
-    async with App(f"sqlite:{path}", agents=[agent], approve=lambda request: True) as app:
+    policy = None if asked == "asked" else Lenient()
+    async with App(f"sqlite:{path}", agents=[agent], approve=lambda request: True, policy=policy) as app:
         run = await app.run(agent, "go")
         assert run.status == "done", run.error
+
+
+def flush_figures() -> list[Figure]:
+    if shutil.which("strace") is None:
+        return [Figure("flushes to the disk a step (not counted: there is no strace)", float("nan"), "")]
+    return [
+        at_most("flushes to the disk a step, read tool", flushes("add", "asked"), "", 0),
+        at_most("flushes to the disk a step, unsafe tool that may run", flushes("pay", "free"), "", 2),
+        Figure("flushes to the disk a step, unsafe tool that a human is asked about", flushes("pay", "asked"), ""),
+    ]
 
 
 def figures() -> list[Figure]:
@@ -168,4 +184,5 @@ def figures() -> list[Figure]:
         ),
         Figure("durable, steps 200 to 400 against 10 to 210", late / durable, "×", "flat: ≤ 1.15 ×", late / durable <= 1.15),
         at_most("stored a step of four events", size / events * 4, "bytes", 1_000),
+        *flush_figures(),
     ]

@@ -12,8 +12,9 @@ import pytest
 
 from surefoot.core.errors import HeadMoved, RunNotFound
 from surefoot.core.events import Record
-from surefoot.journal import SqliteStore, check
-from surefoot.testing.contracts.scenes import begin, say
+from surefoot.journal import SqliteStore, check, open_store
+from surefoot.testing.clock import ManualClock
+from surefoot.testing.contracts.scenes import begin, say, until
 from tests.journal.files import opened
 
 RUNS = [f"r{number}" for number in range(40)]
@@ -117,3 +118,25 @@ async def test_many_readers_are_all_answered(tmp_path: Path) -> None:
         assert [len(await task) for task in reading[:-1]] == [2] * (3 * len(RUNS) - 1)
         with pytest.raises(RunNotFound):
             await nobody
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_a_callback_that_raises_keeps_nobody_from_hearing(tmp_path: Path, kind: str) -> None:
+    store = open_store("memory:" if kind == "memory" else f"sqlite:{tmp_path / 'journal.db'}", ManualClock())
+    await store.open()
+    wrong: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: wrong.append(context["exception"]))
+    heard: list[tuple[str, bool]] = []
+    broken = KeyError("broken")
+
+    def fail(stream: str, outside: bool) -> None:
+        raise broken
+
+    stops = [store.on_commit(fail), store.on_commit(lambda stream, outside: heard.append((stream, outside)))]
+    await begin(store, "r")
+    await until(lambda: ("r", True) in heard)
+    for stop in stops:
+        stop()
+    await store.append("r", [say("nobody listens")], head=2)
+    await store.close()
+    assert set(wrong) == {broken}

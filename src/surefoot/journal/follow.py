@@ -54,6 +54,7 @@ class Hub:
         self._watch = watch
         self._followers: dict[str | None, set[_Follower]] = {}
         self._callbacks: dict[object, Listener] = {}
+        self._changed: dict[tuple[str, bool], None] = {}
         self._closed = False
 
     @property
@@ -74,11 +75,22 @@ class Hub:
         return stop
 
     def call(self, outside: Mapping[str, bool]) -> None:
-        """Tell callbacks which streams changed, and whether somebody outside changed them."""
-        for stream, foreign in outside.items():
-            for callback in self._callbacks.values():
-                # Not called from here: what a callback raises must not reach the writer of a commit.
-                self._loop.call_soon(callback, stream, foreign)
+        """Tell callbacks which streams changed, and whether somebody outside changed them: once a turn of the loop."""
+        if not self._callbacks:
+            return
+        if not self._changed:
+            # Not called from here: what a callback raises must not reach the writer of a commit.
+            self._loop.call_soon(self._tell)
+        self._changed.update(dict.fromkeys(outside.items()))
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, {}
+        for stream, foreign in changed:
+            for callback in list(self._callbacks.values()):
+                try:
+                    callback(stream, foreign)
+                except Exception as error:  # noqa: BLE001  it must not keep the others from hearing
+                    self._loop.call_exception_handler({"message": "a callback on commits failed", "exception": error})
 
     def feed(self, records: Sequence[Record]) -> None:
         """Hand followers records that were just committed; each call goes on where the last one stopped."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import math
 import sys
 from collections.abc import Callable, Mapping
@@ -222,8 +221,8 @@ class _Built:
     def encode(self, value: Any) -> ToolOutput:
         """The result, as the model reads it. Raises TypeError."""
         if type(value) is self._plain and math.isfinite(value):
-            # Many results are plain numbers, and pydantic lets other threads in for each.
-            return ToolOutput(json.dumps(value))
+            # Many results are plain numbers, and pydantic lets other threads in for each. JSON says them as Python does.
+            return ToolOutput(repr(value).lower())
         return encode(value, self.serializer, nothing=self._nothing)
 
     def encode_sync(self, value: Any) -> Any:
