@@ -110,13 +110,19 @@ async def test_models_of_one_application_share_connections(wire: Wire) -> None:
 INSTALLED = """
 import json, sys
 sys.path.insert(0, {folder!r})
-from surefoot.core.errors import UnknownProvider
+from surefoot.core.errors import ConfigurationError, UnknownProvider
 from surefoot.models import model_from
 try:
     model_from("elsewhere:x")
 except UnknownProvider as error:
     known = str(error)
-print(json.dumps([model_from("acme:m1").name, known]))
+broken = []
+for name in ("absent:x", "raises:x", "nothing:x"):
+    try:
+        model_from(name)
+    except ConfigurationError as error:
+        broken.append(str(error))
+print(json.dumps([model_from("acme:m1").name, known, broken]))
 """
 
 
@@ -125,17 +131,23 @@ def test_another_package_can_bring_a_provider(tmp_path: Path) -> None:
     (tmp_path / "acme.py").write_text(
         "from surefoot.testing.models import ScriptedModel\n"
         "def make(model):\n    return ScriptedModel('hi', name=f'acme:{model}')\n"
+        "def nothing(model):\n    return 'nothing'\n"
     )
     info = tmp_path / "acme-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[surefoot.models]\nacme = acme:make\n")
+    (info / "entry_points.txt").write_text(
+        "[surefoot.models]\nacme = acme:make\nabsent = acme:gone\nraises = acme_broken:make\nnothing = acme:nothing\n"
+    )
+    (tmp_path / "acme_broken.py").write_text("1 / 0\n")
     script = INSTALLED.format(folder=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 0, done.stderr
-    name, known = json.loads(done.stdout)
+    name, known, broken = json.loads(done.stdout)
     assert name == "acme:m1"
-    assert "acme, anthropic, gemini, local, openai" in known
+    assert "absent, acme, anthropic, gemini, local, nothing, openai, raises" in known
+    assert ["acme:gone cannot be loaded" in broken[0], "division by zero" in broken[1]] == [True, True]
+    assert broken[2] == "acme gave 'nothing' for nothing:x, which is no model; tell its author"
 
 
 def test_looking_up_nothing_imports_no_package() -> None:

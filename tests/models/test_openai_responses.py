@@ -83,7 +83,7 @@ async def test_a_conversation_keeps_its_prompt_cache() -> None:
     keys: list[Any] = []
     for conversation in ("s1", "s" * 100, ""):
         request = ModelRequest([user("hi")], conversation=conversation)
-        body = await openai_responses.body("gpt-4.1", request, wire_names(()), own=True)
+        body = await openai_responses.body("gpt-4.1", request, wire_names(()), base_url="")
         keys.append(body.get("prompt_cache_key"))
     assert keys[0] == "s1"
     assert len(keys[1]) == 64

@@ -12,10 +12,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from surefoot.core.errors import ConfigurationError, UnknownProvider
 from surefoot.core.ports import Embedder, Model
 from surefoot.models.local_weights import installed, missing
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["GROUP", "KEYS", "VARIABLE", "Models", "chosen", "default_model", "model_from", "providers"]
 
@@ -159,13 +163,31 @@ def default_model(environ: Mapping[str, str] | None = None) -> Model:
     return Models(environ).default()
 
 
+def _checked(entry: EntryPoint) -> _Make:
+    """What another package registered. Raises ConfigurationError when it cannot be loaded, and later for what is no model."""
+    owner = entry.dist.name if entry.dist is not None else "a package"
+    try:
+        make = entry.load()
+    except Exception as error:
+        raise ConfigurationError(
+            f"{owner} registers models {entry.name!r}, but {entry.value} cannot be loaded: {error}"
+        ) from error
+
+    def made(name: str) -> Model:
+        model = make(name)
+        if not isinstance(model, Model):
+            raise ConfigurationError(f"{owner} gave {model!r:.100} for {entry.name}:{name}, which is no model; tell its author")
+        return model
+
+    return made
+
+
 def _installed(provider: str, name: str) -> _Make:
     from importlib.metadata import entry_points
 
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     if provider in found:
-        make: _Make = found[provider].load()
-        return make
+        return _checked(found[provider])
     known = sorted({*_BUILT_IN, *found})
     near = get_close_matches(provider, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else "a model is named 'provider:model'"

@@ -105,8 +105,7 @@ class OpenAI:
             raise MissingExtra("the provider openai:", "openai")
         self.model = model
         self.connection = connection or _connection(api_key, base_url, os.environ)
-        self._own = not self.connection.base_url
-        self._api = _APIS[api or ("responses" if self._own else "chat")]
+        self._api = _APIS[api or ("chat" if self.connection.base_url else "responses")]
         self._stream = stream
         self._window = context_window
         self._forms = Forms(_FORMS[_FORMS.index(output) if output else 0 :], _shaped, _FORM_REFUSED)
@@ -147,7 +146,7 @@ class OpenAI:
 
     async def _ask(self, request: ModelRequest, emit: Emit, wanted: tuple[Form, Shape] | None, patience: float) -> ModelReply:
         names = wire_names(request.tools)
-        body: dict[str, Any] = await self._api.body(self.model, request, names, own=self._own)
+        body: dict[str, Any] = await self._api.body(self.model, request, names, base_url=self.connection.base_url)
         if request.output is not None and wanted is not None:
             self._demand(body, request.output, *wanted)
         if self._stream:

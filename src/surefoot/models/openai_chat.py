@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from surefoot.core.naming import WireNames
 from surefoot.models import openai_errors as errors
 from surefoot.models.openai_reply import finish_of, usage_of
 from surefoot.models.reading import Deltas, arguments_text, item, proposed, rows, sound, word
-from surefoot.models.turns import Turn, content_of, sent_arguments, turns
+from surefoot.models.turns import ANY_ID, Turn, content_of, sent_arguments, turns
 
 __all__ = ["PATH", "PROVIDER", "Answer", "body", "function"]
 
@@ -23,16 +24,18 @@ PATH = "/chat/completions"
 #: Marks thoughts that came over this protocol.
 PROVIDER = "openai-chat"
 
+#: The only ids that Mistral's own server takes.
+_NINE = re.compile(r"[A-Za-z0-9]{9}")
 _THOUGHTS = ("reasoning_content", "reasoning")
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
 
-async def body(model: str, request: ModelRequest, names: WireNames, *, own: bool) -> dict[str, Any]:
-    """The JSON body of a request, without its output form. ``own``: for OpenAI itself, not one that resembles it."""
+async def body(model: str, request: ModelRequest, names: WireNames, *, base_url: str) -> dict[str, Any]:
+    """The JSON body of a request, without its output form; without a base URL for OpenAI itself."""
     messages: list[dict[str, Any]] = []
     if request.instructions:
         messages.append({"role": "system", "content": request.instructions})
-    for turn in turns(request.messages):
+    for turn in turns(request.messages, _NINE if "mistral" in base_url else ANY_ID):
         messages += await _written(turn, request, names)
     sent: dict[str, Any] = {"model": model, "messages": messages}
     if request.tools:
@@ -41,7 +44,7 @@ async def body(model: str, request: ModelRequest, names: WireNames, *, own: bool
     if settings.temperature is not None:
         sent["temperature"] = settings.temperature
     if settings.max_tokens is not None:
-        sent["max_completion_tokens" if own else "max_tokens"] = settings.max_tokens
+        sent["max_tokens" if base_url else "max_completion_tokens"] = settings.max_tokens
     if settings.reasoning is not None:
         sent["reasoning_effort"] = settings.reasoning
     return sent
@@ -182,7 +185,7 @@ class Answer:
         return self._reply(headers)
 
     def _meta(self, data: Mapping[str, Any]) -> None:
-        self._usage = data.get("usage") or self._usage
+        self._usage = data.get("usage") or item(data.get("x_groq")).get("usage") or self._usage
         self._model = str(data.get("model") or self._model)
         self._id = str(data.get("id") or self._id)
 

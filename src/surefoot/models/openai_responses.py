@@ -29,8 +29,8 @@ PROVIDER = "openai"
 _LONGEST_KEY = 64
 
 
-async def body(model: str, request: ModelRequest, names: WireNames, *, own: bool) -> dict[str, Any]:
-    """The JSON body of a request, without its output form. ``own``: for OpenAI itself, not one that resembles it."""
+async def body(model: str, request: ModelRequest, names: WireNames, *, base_url: str) -> dict[str, Any]:
+    """The JSON body of a request, without its output form; without a base URL for OpenAI itself."""
     items: list[dict[str, Any]] = []
     for turn in turns(request.messages):
         items += await _written(turn, request, names)
@@ -41,7 +41,7 @@ async def body(model: str, request: ModelRequest, names: WireNames, *, own: bool
         sent["tools"] = [function(names.to_wire(tool.name), tool.description, tool.input_schema) for tool in request.tools]
     if reasons(model):
         sent["include"] = ["reasoning.encrypted_content"]
-    if own and request.conversation:
+    if not base_url and request.conversation:
         sent["prompt_cache_key"] = _short(request.conversation)
     settings = request.settings
     if settings.temperature is not None:

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -21,12 +22,12 @@ from surefoot.core.errors import ModelError
 from surefoot.core.messages import File, Image, Message, Part, Text, ToolCall, ToolResult
 from surefoot.core.model import ModelRequest
 
-__all__ = ["Content", "Turn", "content_of", "readable", "sent_arguments", "sent_object", "turns"]
+__all__ = ["ANY_ID", "Content", "Turn", "content_of", "readable", "sent_arguments", "sent_object", "turns"]
 
 _TEXTS = ("application/json", "application/xml", "application/yaml", "application/x-yaml", "application/toml")
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 #: Ids of calls that a protocol takes, unless it says otherwise: any, but not too long.
-_ANY_ID = re.compile(r"(?s).{1,64}")
+ANY_ID = re.compile(r"(?s).{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class _Walk:
         wire = call.provider_id
         if wire in self.taken or not self.usable.fullmatch(wire):
             wire = f"call_{self.count}"
+            if not self.usable.fullmatch(wire):  # nine letters and digits, where nothing else will do
+                wire = next(name for at in count(self.count) if (name := f"call{at:05d}") not in self.taken)
         while wire in self.taken:
             wire += "_"
         self.taken.add(wire)
@@ -101,7 +104,7 @@ class _Walk:
             self.turns.append(Turn("tool", results=tuple(lost)))
 
 
-def turns(messages: Sequence[Message], usable: re.Pattern[str] = _ANY_ID) -> list[Turn]:
+def turns(messages: Sequence[Message], usable: re.Pattern[str] = ANY_ID) -> list[Turn]:
     """The conversation, paired and complete; a provider's ids that are not ``usable`` are replaced."""
     walk = _Walk(usable)
     last = max((index for index, message in enumerate(messages) if message.role == "user"), default=-1)
