@@ -79,6 +79,11 @@ async def test_a_link_that_stays_inside_is_followed(folder: Path) -> None:
     assert await read(folder, "same") == "# The plan ✓\n"
 
 
+async def test_a_link_in_a_circle_is_listed_like_any_name(folder: Path) -> None:
+    (folder / "circle").symlink_to("circle")
+    assert await read(folder) == f"{folder} holds:\nbelow/\ncircle\nnotes.txt"
+
+
 async def test_what_is_not_there_is_told_with_what_is(folder: Path) -> None:
     said = await read(folder, "nothing.txt")
     assert "No such file" in said

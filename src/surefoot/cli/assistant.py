@@ -188,11 +188,18 @@ def _names(folder: Path, descriptor: int | None = None, *, most: int = _MOST_NAM
     """What a folder holds, in a line or a list: folders end in a slash, hidden names are left out."""
     try:
         with os.scandir(folder if descriptor is None else descriptor) as entries:
-            names = sorted([f"{one.name}/" if one.is_dir() else one.name for one in entries if not one.name.startswith(".")])
+            names = sorted([f"{one.name}/" if _folder(one) else one.name for one in entries if not one.name.startswith(".")])
     except OSError as error:
         return f"{folder} cannot be listed: {error.strerror}"
     more = f"\n… and {len(names) - most:,} more" if len(names) > most else ""
     return f"{folder} holds:\n" + "\n".join(names[:most]) + more if names else f"{folder} holds nothing"
+
+
+def _folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
 
 
 def _text(path: str, data: bytes, size: int) -> str:
