@@ -85,6 +85,7 @@ COMPONENTS: Mapping[str, Component] = {
     "embeddings": _module("numpy", "onnxruntime", "tokenizers", install="pip install 'surefoot[embeddings]'"),
     "xllamacpp": _module("xllamacpp", install="pip install 'surefoot[local]'"),
     "server": _module("fastapi", "uvicorn", "jinja2", "httpx2", install="pip install 'surefoot[server,dev]'"),
+    "playwright": _module("playwright", "axe_playwright_python", install="pip install 'surefoot[dev]'"),
     "weights": Component(weights, "surefoot models install"),
     "otel": _module("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", install="pip install 'surefoot[otel]'"),
     "phoenix": Component(lambda: phoenix() is not None, "make phoenix"),

@@ -11,64 +11,18 @@ from typing import Any
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.messages import Usage
 from surefoot.core.request import visible
+from surefoot.runs.writing import block, cost, count, duration, line, short
 
 __all__ = ["block", "cost", "count", "duration", "escaped", "line", "moment", "period", "safe_json", "short", "tokens"]
 
-_SPACE = re.compile(r"\s+")
 _PERIOD = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
-def block(text: str) -> str:
-    """Text of several lines, with everything but line breaks and tabs that could deceive a terminal made visible."""
-    if text.isprintable():
-        return text
-    lines = text.replace("\r\n", "\n").split("\n")
-    return "\n".join("\t".join(visible(cell) for cell in one.split("\t")) for one in lines)
-
-
-def line(text: str) -> str:
-    """Text in one line: runs of white space become one space, the rest as in `block`."""
-    return visible(_SPACE.sub(" ", text).strip())
-
-
-def short(text: str, width: int = 160) -> str:
-    """The head of a text in one line, at most ``width`` characters."""
-    whole = line(text)
-    return whole if len(whole) <= width else whole[: width - 1] + "…"
-
-
-def duration(micros: int) -> str:
-    """A duration in microseconds for people: ``350 ms``, ``1.2 s``, ``3 min 2 s``, ``2 h 5 min``, ``3 d 4 h``."""
-    seconds = micros / 1e6
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for size, name, smaller, part in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {name}" + (f" {rest} {part}" if rest else "")
-    return f"{whole} s"
-
-
 def moment(micros: int) -> str:
     """An instant (Unix microseconds) in local time, to the second."""
     return datetime.fromtimestamp(micros / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def cost(dollars: float | None) -> str:
-    """Money: ``$0.0012``; None is an unknown price."""
-    if dollars is None:
-        return "cost unknown"
-    return f"${dollars:.2f}" if dollars >= 1 or not dollars else f"${dollars:.4g}"
-
-
-def count(number: int, noun: str) -> str:
-    """``1 step``, ``2 steps``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def tokens(usage: Usage) -> str:

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp
 from surefoot.app import App
 from surefoot.clock import SystemClock
 from surefoot.server import approvals, compatible, events, health, problems, runs
+from surefoot.server.console import changes, forms, pages
+from surefoot.server.console.rendering import environment
 from surefoot.server.guard import Guard
 from surefoot.server.shapes import ProblemDocument
 from surefoot.server.tokens import Tokens
@@ -46,9 +48,9 @@ def create(application: App, *, size: int = 2_000_000, rate: float = 200.0) -> A
         redoc_url=None, responses=_PROBLEMS,
     )  # fmt: skip
     api.state.application, api.state.tokens = application, Tokens(application.store, SystemClock())
-    api.state.background, api.state.stopping = background, False
+    api.state.background, api.state.stopping, api.state.pages = background, False, environment()
     problems.install(api)
-    for part in (runs, events, approvals, compatible, health):
+    for part in (runs, events, approvals, compatible, health, pages, forms, changes):
         api.include_router(part.router)
     described = api.openapi
 

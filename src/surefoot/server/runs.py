@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query, Request
 
 from surefoot.app import App
 from surefoot.core.agent import Agent
+from surefoot.core.run import Run
 from surefoot.core.values import Limits
 from surefoot.runs.documents import run_document
 from surefoot.runs.intake import ListOptions, RunOptions
@@ -19,7 +20,7 @@ from surefoot.server.shapes import AgentDocument, Cancel, Message, Resume, RunDo
 from surefoot.server.tokens import Caller
 from surefoot.tools.catalogue import specs
 
-__all__ = ["agent_document", "page", "router", "start"]
+__all__ = ["found_page", "router"]
 
 router = APIRouter(prefix="/api", tags=["runs"])
 
@@ -46,7 +47,8 @@ async def start_run(
 @router.get("/runs", response_model=RunPage)
 async def list_runs(request: Request, caller: Reader, wanted: Annotated[RunFilter, Query()]) -> dict[str, Any]:
     """Runs that match, newest first."""
-    return await page(request.app.state.application, caller, wanted)
+    found, cursor = await found_page(request.app.state.application, caller, wanted)
+    return {"runs": [run_document(run) for run in found], "cursor": cursor}
 
 
 @router.get("/runs/{run}", response_model=RunDocument)
@@ -106,16 +108,15 @@ async def start(application: App, caller: Caller, body: StartRun, key: str = "",
     return run_document(run)
 
 
-async def page(application: App, caller: Caller, wanted: RunFilter) -> dict[str, Any]:
-    """One page of the runs that a caller may know of."""
+async def found_page(application: App, caller: Caller, wanted: RunFilter) -> tuple[list[Run[Any]], str | None]:
+    """One page of the runs that a caller may know of, and the cursor of the next."""
     named = {**wanted.model_dump(exclude={"cursor", "limit", "tag"}), "tags": wanted.tag, "before": wanted.cursor}
     options = cast("ListOptions", {name: value for name, value in named.items() if value})
     if caller.tenant:
         options["tenant"] = caller.tenant
     options["limit"] = wanted.limit + 1
     found = await application.list(**options)
-    more = found[wanted.limit - 1].id if len(found) > wanted.limit else None
-    return {"runs": [run_document(run) for run in found[: wanted.limit]], "cursor": more}
+    return found[: wanted.limit], found[wanted.limit - 1].id if len(found) > wanted.limit else None
 
 
 async def agent_document(agent: Agent[Any, Any]) -> dict[str, Any]:

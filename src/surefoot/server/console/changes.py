@@ -1,0 +1,58 @@
+"""Tell a page that something it shows has changed; what, it fetches itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from surefoot.app import App
+from surefoot.core.errors import RunNotFound
+from surefoot.server.access import Reader, visible_to
+from surefoot.server.tokens import Caller
+
+__all__ = ["router"]
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/console/changes", response_class=EventSourceResponse)
+async def changes(
+    request: Request, caller: Reader, run: Annotated[str, Query(max_length=200)] = ""
+) -> AsyncIterator[ServerSentEvent]:
+    """An event ``change`` whenever a run was written to, or this one; many at once are told as one."""
+    application: App = request.app.state.application
+    changed: set[str] = set()
+    stirred = asyncio.Event()
+
+    def committed(stream: str, outside: bool) -> None:
+        if not run or stream == run:
+            changed.add(stream)
+            stirred.set()
+
+    stop = application.store.on_commit(committed)
+    try:
+        yield ServerSentEvent(comment="listening")
+        while not request.app.state.stopping:
+            await stirred.wait()
+            stirred.clear()
+            streams = sorted(changed)
+            changed.clear()
+            for stream in streams:
+                if await _visible(application, caller, stream):
+                    yield ServerSentEvent(event="change", data={"run": stream})
+                    break
+    finally:
+        stop()
+
+
+async def _visible(application: App, caller: Caller, run: str) -> bool:
+    if not caller.tenant:
+        return True
+    with suppress(RunNotFound):
+        return visible_to(caller, (await application.store.get(run)).tenant)
+    return False

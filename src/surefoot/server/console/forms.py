@@ -1,0 +1,144 @@
+"""What the console's forms do; every one answers with a page to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import suppress
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import ValidationError
+
+from surefoot.app import App
+from surefoot.core.errors import SurefootError
+from surefoot.runs.intake import RunOptions
+from surefoot.server.access import COOKIE, Decider, Runner, own, same_origin
+from surefoot.server.approvals import settle
+from surefoot.server.problems import Problem
+from surefoot.server.shapes import Decision
+
+__all__ = ["router"]
+
+router = APIRouter(include_in_schema=False)
+
+#: Seconds a page waits for what its form began, so that it can show it.
+_PATIENCE = 0.4
+
+
+@router.get("/login")
+async def login_page(request: Request) -> Response:
+    """Ask for a token."""
+    return _login(request, _local(request.query_params.get("next", "/runs")), "")
+
+
+@router.post("/login")
+async def login(request: Request) -> Response:
+    """Take a token into a cookie that no script can read and no other site's page can use."""
+    if not same_origin(request):
+        raise Problem(403, "log in on the server's own page")
+    form = await _form(request)
+    secret, onward = form.get("token", "").strip(), _local(form.get("next", "/runs"))
+    if await request.app.state.tokens.identify(secret) is None:
+        return _login(request, onward, "This token is not good.", 403)
+    answer = RedirectResponse(onward, 303)
+    secure = request.url.scheme == "https"
+    answer.set_cookie(COOKIE, secret, httponly=True, samesite="strict", secure=secure, max_age=30 * 86_400)
+    return answer
+
+
+@router.post("/logout")
+async def logout(request: Request) -> Response:
+    """Forget the cookie."""
+    if not same_origin(request):
+        raise Problem(403, "log out on the server's own page")
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
+@router.post("/approvals/{question}")
+async def decide(request: Request, caller: Decider, question: str) -> Response:
+    """Settle a question, and go back to where it was asked; somebody faster is told there."""
+    form = await _form(request)
+    back = _local(form.pop("back", "/approvals"))
+    await own(request, caller, question.partition(":")[0])
+    try:
+        await settle(request.app.state.application, caller, question, Decision.model_validate(form))
+    except ValidationError:
+        return _back(back, "That does not answer the question.")
+    except SurefootError as error:
+        return _back(back, str(error))
+    return _back(back)
+
+
+@router.post("/runs/{run}/messages")
+async def say(request: Request, caller: Runner, run: str) -> Response:
+    """Say something to a run."""
+    found, form = await own(request, caller, run), await _form(request)
+    return await _done(request.app.state.application.send(found, form.get("text", ""), by=caller.user), f"/runs/{found.id}")
+
+
+@router.post("/runs/{run}/cancel")
+async def cancel(request: Request, caller: Runner, run: str) -> Response:
+    """Stop a run."""
+    found = await own(request, caller, run)
+    return await _done(request.app.state.application.cancel(found, by=caller.user), f"/runs/{found.id}")
+
+
+@router.post("/runs/{run}/resume")
+async def resume(request: Request, caller: Runner, run: str) -> Response:
+    """Go on with a failed run, in the background."""
+    found = await own(request, caller, run)
+    task = asyncio.create_task(request.app.state.application.resume(found, by=caller.user))
+    request.app.state.background(task)
+    return await _done(asyncio.wait_for(asyncio.shield(task), _PATIENCE), f"/runs/{found.id}")
+
+
+@router.post("/chat")
+async def chat(request: Request, caller: Runner) -> Response:
+    """Start a run in a conversation, new or old."""
+    form = await _form(request)
+    session = form.get("session", "") or f"chat-{secrets.token_hex(4)}"
+    application: App = request.app.state.application
+    options = RunOptions(session=session, user=caller.user, tenant=caller.tenant, tags=("chat",))
+    back = f"/chat?{urlencode({'session': session})}"
+    run = await application.start(form.get("agent", ""), form.get("text", ""), **options)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE):  # an answer that is quick is on the page at once
+            await application.wait(run)
+    return _back(back)
+
+
+async def _done(work: object, back: str) -> Response:
+    """Wait for what a form began; what went wrong is told on the page it goes back to."""
+    try:
+        await work  # type: ignore[misc]
+    except SurefootError as error:
+        return _back(back, str(error))
+    except TimeoutError:
+        pass
+    return _back(back)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a form, which is sent URL-encoded."""
+    body = (await request.body()).decode(errors="replace")
+    return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=100))
+
+
+def _back(path: str, told: str = "") -> Response:
+    joint = "&" if "?" in path else "?"
+    return RedirectResponse(f"{path}{joint}{urlencode({'told': told})}" if told else path, 303)
+
+
+def _local(path: str) -> str:
+    """A path of this server, whatever was given."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/runs"
+
+
+def _login(request: Request, onward: str, told: str, status: int = 200) -> Response:
+    shown = {"who": None, "asked": 0, "here": "", "live": "", "told": told, "next": onward}
+    html = request.app.state.pages.get_template("login.html").render(shown)
+    return Response(html, status, media_type="text/html", headers={"Cache-Control": "no-store"})

@@ -1,0 +1,151 @@
+"""What the console's templates are given: runs, questions, conversations and spans in words and figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from surefoot.core.events import Record, tag_of
+from surefoot.core.messages import File, Image, Message, Reasoning, Text, ToolCall, ToolResult
+from surefoot.core.request import Request
+from surefoot.core.run import Run
+from surefoot.runs.documents import instant, to_json
+from surefoot.runs.writing import block, cost, duration, short
+from surefoot.telemetry.span import Span
+
+__all__ = ["events_view", "messages_view", "question_view", "run_view", "spans_view"]
+
+#: What a page shows at most: of one text, of messages, spans and events.
+_TEXT, _MESSAGES, _SPANS, _EVENTS = 20_000, 400, 2_000, 2_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def run_view(run: Run[Any], what: str = "") -> dict[str, Any]:
+    """A run in a list, or at the head of its page; ``what`` says what it is about."""
+    return {
+        "id": run.id,
+        "agent": run.agent,
+        "status": run.status,
+        "ended": run.ended,
+        "what": short(what or _said(run), 160),
+        "session": run.session,
+        "user": run.user,
+        "steps": run.steps,
+        "took": duration(run.updated_at - run.created_at),
+        "tokens": f"{run.usage.total:,}",
+        "cost": cost(run.cost),
+        "begun": instant(run.created_at),
+        "begun_short": _clock(run.created_at),
+        "error": run.error,
+    }
+
+
+def question_view(run: Run[Any], question: Request) -> dict[str, Any]:
+    """An open question, with its arguments one by one."""
+    now = int(time.time() * 1e6)
+    return {
+        "id": question.id,
+        "run": question.run,
+        "agent": run.agent,
+        "kind": question.kind,
+        "tool": question.tool,
+        "effect": question.effect,
+        "reason": question.reason,
+        "arguments": [(name, _json(value)) for name, value in question.args.items()],
+        "age": duration(max(0, now - question.asked_at)),
+        "expires": duration(max(0, question.expires_at - now)) if question.expires_at else "",
+    }
+
+
+def messages_view(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """The end of a conversation, part by part."""
+    return [{"role": message.role, "parts": [_part(part) for part in message.parts]} for message in messages[-_MESSAGES:]]
+
+
+def spans_view(spans: Iterable[Span], now: int) -> list[dict[str, Any]]:
+    """Spans as bars over the time of all of them (percent), parents before their children."""
+    found = list(spans)[:_SPANS]
+    if not found:
+        return []
+    begin = min(span.start for span in found)
+    whole = max(1, max(span.end or now for span in found) - begin)
+    depth: dict[str, int] = {}
+    shown = []
+    for span in found:
+        depth[span.id] = min(6, depth.get(span.parent, -1) + 1)
+        end = span.end or now
+        shown.append(
+            {
+                "kind": span.kind,
+                "name": f"{span.kind} {span.name}" if span.kind in ("approval", "memory") else span.name,
+                "depth": depth[span.id],
+                "left": f"{100 * (span.start - begin) / whole:.3f}",
+                "width": f"{max(0.4, 100 * (end - span.start) / whole):.3f}",
+                "took": duration(end - span.start) if span.end else "now",
+                "error": span.error,
+                "facts": _facts(span),
+            }
+        )
+    return shown
+
+
+def events_view(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """The last events of a run, as stored."""
+    return [
+        {
+            "seq": record.seq,
+            "tag": tag_of(record.event),
+            "time": _clock(record.time),
+            "body": _cut(msgspec.json.format(msgspec.json.encode(record.event), indent=1).decode()),
+        }
+        for record in records[-_EVENTS:]
+    ]
+
+
+def _facts(span: Span) -> list[tuple[str, str]]:
+    known = {"outcome": span.outcome, "error": span.error, **span.attributes, **span.content}
+    facts = [(name.replace("_", " "), _cut(_json(value))) for name, value in known.items() if value not in ("", None, [], {})]
+    return [*facts, *[(note.name, _cut(_json({**note.attributes, **note.content}))) for note in span.notes]]
+
+
+def _part(part: object) -> dict[str, Any]:
+    match part:
+        case Text(text=text):
+            return {"kind": "text", "text": _cut(text)}
+        case Reasoning(text=text):
+            return {"kind": "reasoning", "text": _cut(text)}
+        case ToolCall():
+            return {"kind": "call", "name": part.name, "text": _cut(part.arguments), "short": short(part.arguments, 100)}
+        case ToolResult(text=text) if part.error and text.startswith("[") and text.endswith("]"):
+            return {"kind": "pending", "text": text}  # the session's own word for a call that has no result
+        case ToolResult():
+            return {
+                "kind": "result", "name": part.name, "text": _cut(part.text), "short": short(part.text, 100), "error": part.error,
+            }  # fmt: skip
+        case Image() | File():
+            return {"kind": type(part).__name__.lower(), "text": part.media_type}
+        case _:
+            return {"kind": "part", "text": ""}
+
+
+def _said(run: Run[Any]) -> str:
+    if run.output is not None:
+        return run.output if isinstance(run.output, str) else _json(to_json(run.output))
+    return run.text or (run.error.message if run.error else "")
+
+
+def _json(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _cut(text: str) -> str:
+    safe = block(text[:_TEXT])
+    return safe if len(text) <= _TEXT else f"{safe}\n… {len(text) - _TEXT:,} characters more"
+
+
+def _clock(micros: int) -> str:
+    return datetime.fromtimestamp(micros / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,171 @@
+"""The console without script: pages that read well, forms that act, and nothing a hostile text can do."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.components import require
+
+require("server")
+
+from surefoot.core.agent import Agent  # noqa: E402
+from surefoot.server.access import COOKIE  # noqa: E402
+from surefoot.testing.models import FunctionModel  # noqa: E402
+from tests.server.service import Service, events_of, refund, serving  # noqa: E402
+
+HTML = {"Accept": "text/html"}
+EVIL = "<script>alert(1)</script>\u202e\x1b[31m"
+
+
+async def shown(service: Service, path: str, **headers: str) -> str:
+    """Give a page's text, which must be there."""
+    answer = await service.client(**HTML, **headers).get(path)
+    assert answer.status_code == 200, (path, answer.status_code, answer.text[:300])
+    return str(answer.text)
+
+
+async def test_a_run_from_the_chat_to_its_end() -> None:
+    async with serving() as service:
+        client = service.client(**HTML)
+        answer = await client.post("/chat", data={"agent": "clerk", "text": "refund it", "session": ""})
+        assert answer.status_code == 303
+        chat = answer.headers["location"]
+        page = await shown(service, chat)
+        assert "refund it" in page
+        assert "May this run?" in page
+        (run,) = await service.app.list()
+        assert "(1) Runs" in await shown(service, "/runs")
+        assert run.waiting[0].id in await shown(service, "/approvals")
+        answer = await client.post(f"/approvals/{run.waiting[0].id}", data={"decision": "approve", "back": chat, "reason": ""})
+        assert (answer.status_code, answer.headers["location"]) == (303, chat)
+        async with asyncio.timeout(4):
+            await service.app.wait(run)
+        assert "Done: refunded 6200 cents on order 81" in await shown(service, chat)
+        page = await shown(service, f"/runs/{run.id}")
+        assert 'class="status done"' in page
+        assert "approval refund" in page
+        assert "Nobody waits for a decision." in await shown(service, "/approvals")
+
+
+async def test_whoever_is_slower_is_told() -> None:
+    async with serving() as service:
+        client = service.client(**HTML)
+        await client.post("/chat", data={"agent": "clerk", "text": "refund it", "session": "s"})
+        (run,) = await service.app.list()
+        question = run.waiting[0].id
+        await service.app.decide(question, approve=False, by="dana")
+        answer = await client.post(f"/approvals/{question}", data={"decision": "approve", "back": "/approvals"})
+        assert answer.status_code == 303
+        assert "settled already: deny by dana" in await shown(service, answer.headers["location"])
+        answer = await client.post(f"/approvals/{question}", data={"decision": "perhaps", "back": "//evil.example/"})
+        assert answer.headers["location"].startswith("/runs?told=")
+
+
+async def test_forms_steer_cancel_and_resume() -> None:
+    async with serving() as service:
+        client = service.client(**HTML)
+        await client.post("/chat", data={"agent": "clerk", "text": "refund it", "session": "s"})
+        (run,) = await service.app.list()
+        assert (await client.post(f"/runs/{run.id}/messages", data={"text": "hurry"})).headers["location"] == f"/runs/{run.id}"
+        assert "hurry" in await shown(service, f"/runs/{run.id}")
+        await client.post(f"/runs/{run.id}/cancel")
+        assert 'class="status cancelled"' in await shown(service, f"/runs/{run.id}")
+        answer = await client.post(f"/runs/{run.id}/resume")
+        assert "was cancelled" in await shown(service, answer.headers["location"])
+        answer = await client.post("/chat", data={"agent": "nobody", "text": "hi", "session": ""})
+        assert answer.status_code == 404
+        assert "no agent" in answer.text
+
+
+async def test_hostile_text_shows_as_text() -> None:
+    def play(request: Any) -> Any:
+        return ("refund", {"order": EVIL, "cents": 1}) if request.messages[-1].role == "user" else f"Done {EVIL}"
+
+    agent = Agent("clerk", model=FunctionModel(play), tools=[refund])
+    async with serving(agents=(agent,)) as service:
+        client = service.client(**HTML)
+        await client.post("/chat", data={"agent": "clerk", "text": EVIL, "session": EVIL})
+        (run,) = await service.app.list()
+        pages = ["/runs", f"/runs/{run.id}", "/approvals", "/chat"]
+        for path in (*pages, *pages):
+            page = await shown(service, path)
+            assert "<script>alert" not in page
+            assert not {"\u202e", "\x1b"} & set(page)
+            if run.waiting:
+                await service.app.decide(run.waiting[0], approve=True)
+                async with asyncio.timeout(4):
+                    run = await service.app.wait(run)
+
+
+async def test_people_log_in_with_a_token() -> None:
+    async with serving() as service:
+        secret = await service.token("approver", "dana")
+        client = service.client(**HTML)
+        answer = await client.get("/approvals")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Fapprovals")
+        assert "Your token" in await shown(service, "/login?next=/approvals")
+        wrong = await client.post("/login", data={"token": "sft_a_b", "next": "/approvals"})
+        assert wrong.status_code == 403
+        assert COOKIE not in wrong.cookies
+        answer = await client.post("/login", data={"token": secret, "next": "/approvals"})
+        assert answer.headers["location"] == "/approvals"
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        page = await shown(service, "/approvals", Cookie=f"{COOKIE}={secret}")
+        assert "dana · approver" in page
+        assert "Log out" in page
+        assert (await service.client(**HTML, Cookie=f"{COOKIE}={secret}").get("/chat")).status_code == 403
+        assert (await client.post("/logout")).headers["location"] == "/login"
+
+
+async def test_another_sites_forms_do_nothing() -> None:
+    async with serving() as service:
+        client = service.client(Origin="http://evil.example", **HTML)
+        for path in ("/login", "/logout", "/chat", "/approvals/x:0.0", "/runs/x/cancel"):
+            answer = await client.post(path, data={"agent": "clerk", "text": "hi", "token": "x"})
+            assert answer.status_code == 403, path
+        assert await service.app.list() == []
+
+
+@pytest.mark.parametrize("path", ["/runs?status=sleepy", "/chat?session=nothing", "/"])
+async def test_odd_addresses_lead_somewhere(path: str) -> None:
+    async with serving() as service:
+        answer = await service.client(**HTML).get(path)
+        assert answer.status_code == 303
+
+
+async def test_what_is_not_there_is_a_page_for_people() -> None:
+    async with serving() as service:
+        for path in ("/runs/nothing", "/nothing", "/static/other.js"):
+            assert (await service.client(**HTML).get(path)).status_code == 404
+
+
+async def test_pages_hear_of_changes() -> None:
+    async with serving() as service:
+        client = service.client()
+        all_of_them = asyncio.create_task(events_of(client, "/console/changes", count=1))
+        of_one = asyncio.create_task(events_of(service.client(), "/console/changes?run=other", count=1))
+        async with asyncio.timeout(4):
+            while not all_of_them.done():
+                await service.app.run("clerk", "hi")
+                await asyncio.sleep(0)
+        assert all_of_them.result()[0]["event"] == "change"
+        assert not of_one.done()
+        of_one.cancel()
+
+
+async def test_a_tenants_pages_hear_of_its_own_runs_only() -> None:
+    async with serving() as service:
+        ours = service.client(await service.token("viewer", "ann", tenant="ours"))
+        hearing = asyncio.create_task(events_of(ours, "/console/changes", count=1))
+        async with asyncio.timeout(4):
+            while not hearing.done():
+                await service.app.run("clerk", "hi", tenant="theirs")
+                run = await service.app.run("clerk", "hi", tenant="ours")
+                await asyncio.sleep(0)
+        seen = hearing.result()[0]["data"]["run"]
+        assert (await service.app.get(seen)).tenant == run.tenant == "ours"
