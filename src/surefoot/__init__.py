@@ -3,6 +3,7 @@
 from surefoot.app import App
 from surefoot.core.agent import Agent
 from surefoot.core.errors import InvalidArguments, Retry, RunConflict, SurefootError, ToolFailed
+from surefoot.core.memory import Memory
 from surefoot.core.messages import File, Image, Message, Text
 from surefoot.core.model import ModelSettings
 from surefoot.core.ports import Tool
@@ -20,6 +21,7 @@ __all__ = [
     "Image",
     "InvalidArguments",
     "Limits",
+    "Memory",
     "Message",
     "ModelSettings",
     "Request",

@@ -14,8 +14,10 @@ from surefoot.approvals.layers import PolicyChoice
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.errors import ConfigurationError, RunError, RunNotFound, UnknownEvent
+from surefoot.core.memory import Memory
 from surefoot.core.model import Delta
 from surefoot.core.ports import Clock, Query, RunRow, Sink, Store
+from surefoot.core.ports import Memory as MemoryPort
 from surefoot.core.request import Request
 from surefoot.core.run import Run, run_of
 from surefoot.core.state import ENDED, State, fold
@@ -82,6 +84,10 @@ class App:
     def store(self) -> Store:
         """The store, for tools that care for it."""
         return self._parts.store
+
+    def memory(self, settings: Memory = Memory()) -> MemoryPort:  # noqa: B008  frozen
+        """The long-term memory of agents with these settings; of every scope, so give yours with each question."""
+        return self._parts.memory(settings)
 
     @property
     def agents(self) -> Mapping[str, Agent[Any, Any]]:
@@ -238,8 +244,6 @@ class App:
             (await self._working()).take(row.id, row.agent)
         return await self.get(row.id)
 
-    # ── talking to a run ────────────────────────────────────────────────────────────────────────────────────────────
-
     async def send(self, run: Run[Any] | str, message: Input, *, by: str = "") -> None:
         """Say something to a run that has not ended; its model reads it before its next step."""
         run_id = await self._id(run)
@@ -291,8 +295,6 @@ class App:
         await self._take(state)
         return await self._seen(state)
 
-    # ── watching ────────────────────────────────────────────────────────────────────────────────────────────────────
-
     async def events(self, run: Run[Any] | str, *, after: int = 0) -> Records:
         """A run's events with a sequence number above ``after``."""
         await self.open()
@@ -323,8 +325,6 @@ class App:
         """Delete runs that ended before a time, for good; their ids."""
         await self.open()
         return await self._parts.store.prune(before=ended_before(self._parts.clock, older_than), status=status)
-
-    # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _add(self, agent: Agent[Any, Any] | str, prompt: Input, options: RunOptions) -> RunRow:
         await self.open()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,12 +15,16 @@ from surefoot.clock import SystemClock
 from surefoot.core import canonical
 from surefoot.core.agent import Agent, ToolChoice
 from surefoot.core.errors import ConfigurationError, DuplicateTool, UnknownPrice
+from surefoot.core.memory import Memory
 from surefoot.core.ports import Clock, Embedder, Model, Policy, Sink, Store, Tool, Toolset
 from surefoot.core.values import Limits
+from surefoot.embed.files import has_packaged
 from surefoot.engine.plan import Plan, Rules
 from surefoot.journal import SqliteStore, live_of, open_store
+from surefoot.journal.database import Own, connect
 from surefoot.journal.owner import new_owner
 from surefoot.journal.sqlite import Settings as SqliteSettings
+from surefoot.memory import Connect, Derive, Recollection, Table, offers
 from surefoot.models import Models
 from surefoot.models.pricing import has_price, price
 from surefoot.recovery.backoff import Backoff
@@ -30,7 +35,7 @@ from surefoot.settings import Settings
 from surefoot.telemetry.cursor import Cursor
 from surefoot.telemetry.follower import Follower
 from surefoot.telemetry.logs import Logs, quiet, show
-from surefoot.tools.function import as_tool
+from surefoot.tools.function import FunctionTool, as_tool
 from surefoot.tools.output import output_of
 from surefoot.tools.readback import ReadBack
 
@@ -52,10 +57,15 @@ class Parts:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self.policy = _policy(policy, settings)
-        self.store: Store = _store(store, settings, self.clock) if isinstance(store, str) else store
+        self._tables: Connect | None = None
+        self._derive: Derive | None = None
+        if isinstance(store, str):
+            store, self._tables, self._derive = _store(store, settings, self.clock)
+        self.store: Store = store
         self.live = live_of(self.store, self.clock)
         self.models = Models(embedder=_minilm)
         self.owner = new_owner()
+        self._memories: dict[object, Recollection] = {}
         self._followers = [_follower(self.store, sink) for sink in (*_sinks(settings), *sinks)]
         self.recovery = Stack(recovery or Recovery(), self.clock, self.store)
 
@@ -68,6 +78,8 @@ class Parts:
         """Let telemetry and models end, before the store is closed."""
         await self.recovery.notes.told()
         await asyncio.gather(*[follower.close() for follower in self._followers])
+        for memory in self._memories.values():
+            memory.close()
         await self.models.aclose()
 
     def plan_of(self, agent: Agent[Any, Any]) -> Plan:
@@ -77,6 +89,19 @@ class Parts:
     def check_policies(self, plans: Mapping[str, Plan]) -> None:
         """See `check_policies`."""
         check_policies(plans)
+
+    def memory(self, settings: Memory) -> Recollection:
+        """The long-term memory of an agent with these settings. Raises ConfigurationError where the store has none."""
+        if self._tables is None:
+            raise ConfigurationError("this store was made without long-term memory; give App its name, such as 'sqlite:agent.db'")
+        key = settings.embedder, settings.rerank
+        found = self._memories.get(key)
+        if found is None:
+            embedder = _minilm() if settings.embedder == "auto" and has_packaged() else None
+            found = self._memories[key] = Recollection(
+                self.store, self._tables, self.clock, embedder=embedder, derive=self._derive, rerank=settings.rerank
+            )
+        return found
 
     def check_price(self, plan: Plan, limits: Limits | None) -> None:
         """See `check_price`."""
@@ -129,8 +154,8 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
     no schema, a cost limit without a price.
     """
     settings = parts.settings
-    _refuse_memory(agent)
-    found, toolsets = _tools(agent)
+    memory = None if agent.memory is None else parts.memory(agent.memory)
+    found, toolsets = _tools(agent, parts)
     tools = {name: parts.recovery.guarded_tool(tool) for name, tool in found.items()}
     specs = tuple(tool.spec for tool in tools.values())
     policy = _agent_policy(agent, parts.policy)
@@ -170,16 +195,11 @@ def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
         context_budget=settings.context_budget,
         summary=_summary_model(settings.summary_model, model, parts),
         read_back=next((tool.spec for tool in more.values()), None),
+        memory=memory,
+        remember=agent.memory or Memory(),
     )
     check_price(plan, limits)
     return plan
-
-
-def _refuse_memory(agent: Agent[Any, Any]) -> None:
-    if agent.memory is not None:
-        raise ConfigurationError(
-            f"agent {agent.name!r} asks for long-term memory, which this version does not have yet; leave memory= out"
-        )
 
 
 def check_policies(plans: Mapping[str, Plan]) -> None:
@@ -232,10 +252,21 @@ def check_price(plan: Plan, limits: Limits | None) -> None:
         )
 
 
-def _store(url: str, settings: Settings, clock: Clock) -> Store:
-    if settings.durable and url.startswith("sqlite:"):
-        return SqliteStore(url.partition(":")[2], clock, SqliteSettings(flush=True))
-    return open_store(url, clock)
+def _store(url: str, settings: Settings, clock: Clock) -> tuple[Store, Connect, Derive]:
+    """The store that a name stands for, with the table of long-term memory; what opens a connection to read that, and what
+    writes beside it.
+    """
+    if url.partition(":")[0] == "memory":
+        own = Own()
+
+        async def derive(work: Callable[[Any], Any]) -> Any:  # noqa: ANN401  whatever the work gives
+            return work(own())
+
+        return open_store(url, clock, [Table(own)]), lambda: nullcontext(own()), derive
+    path = url.partition(":")[2]
+    store = open_store(url, clock, [Table()], SqliteSettings(flush=settings.durable))
+    assert isinstance(store, SqliteStore)  # any other name was refused
+    return store, lambda: closing(connect(path)), store.derive
 
 
 def _minilm() -> Embedder:
@@ -268,11 +299,23 @@ def _summary_model(choice: str, own: Model, parts: Parts) -> Model | None:
     return own if choice == "own" else parts.recovery.model_of([parts.models.model(choice)]) if choice else None
 
 
-def _tools(agent: Agent[Any, Any]) -> tuple[dict[str, Tool], tuple[Toolset, ...]]:
+def _memory_tools(agent: Agent[Any, Any], parts: Parts) -> list[Tool]:
+    """The tools of the agent's memory, over the scope of whichever run calls them."""
+    settings = agent.memory
+    if settings is None:
+        return []
+    made = offers(
+        parts.memory(settings), lambda ctx: settings.scope(tenant=ctx.tenant, user=ctx.user, agent=ctx.agent), parts.clock
+    )
+    chosen = [made[name] for name in settings.tools]
+    return [FunctionTool(offer.function, effect=offer.effect, examples=offer.examples) for offer in chosen]
+
+
+def _tools(agent: Agent[Any, Any], parts: Parts) -> tuple[dict[str, Tool], tuple[Toolset, ...]]:
     """The agent's tools by name, and the toolsets to open."""
     tools: dict[str, Tool] = {}
     toolsets: list[Toolset] = []
-    for tool in _flat(agent.tools, toolsets.append):
+    for tool in _flat((*agent.tools, *_memory_tools(agent, parts)), toolsets.append):
         if tool.name in tools:
             raise DuplicateTool(
                 f"agent {agent.name!r} has two tools named {tool.name!r}; rename one: @tool(name=…), or prefix its toolset"

@@ -16,6 +16,7 @@ from surefoot.cli.words import sentence
 from surefoot.cli.writing import block, cost, duration, line, moment, period, safe_json, short
 from surefoot.core import events as ev
 from surefoot.core.canonical import loads
+from surefoot.core.memory import Entry
 from surefoot.core.messages import File, Image, Reasoning, Text, ToolCall, Usage
 from surefoot.core.run import run_of
 from surefoot.core.values import Failure, Verdict
@@ -107,6 +108,9 @@ SAMPLES: list[ev.Event] = [
     ev.ModelFailed(0, Failure(EVIL, EVIL, EVIL), retry_at=1_000_000),
     ev.MessageReceived((Text(EVIL),), EVIL),
     ev.MemoryRecalled((EVIL,), EVIL, 7),
+    ev.MemoryKept(Entry(EVIL, EVIL, author=EVIL), EVIL),
+    ev.MemoryRefused(EVIL, EVIL, EVIL),
+    ev.MemoryForgotten((EVIL,), EVIL, EVIL),
     ev.ContextCompacted(EVIL, 10, 5),
     ev.HandedOff(EVIL, EVIL),
     ev.ModelReplied(0),

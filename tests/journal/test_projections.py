@@ -20,6 +20,7 @@ class Words:
     """How often each run was spoken to, and what it said last."""
 
     name = "words"
+    tags: frozenset[str] = frozenset()
 
     def apply(self, connection: Any, record: Record) -> None:
         if isinstance(record.event, ev.MessageReceived):

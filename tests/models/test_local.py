@@ -103,7 +103,7 @@ def test_it_calls_itself_what_it_is() -> None:
     made = LocalModel(MiniLM())
     assert made.name == "local:offline-demo"
     assert DEMO.startswith("offline demo model")
-    assert made.context_window == 2048
+    assert made.context_window == 16_384
     assert LocalModel(MiniLM(), settings=LocalSettings(context=512)).context_window == 512
 
 

@@ -1,7 +1,7 @@
 """The built-in assistant that `surefoot chat` opens where no agents are named, and its tools.
 
-`assistant` makes the agent. Its tools only read: two that calculate, one that tells the time, and one that reads files
-below one folder, which it cannot leave by any path, link or trick with either.
+`assistant` makes the agent, which has a long-term memory. Its own tools only read: two that calculate, one that tells the
+time, and one that reads files below one folder, which it cannot leave by any path, link or trick with either.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from surefoot.core.agent import Agent
 from surefoot.core.errors import ConfigurationError, ToolFailed
+from surefoot.core.memory import Memory
 from surefoot.core.ports import Tool
 from surefoot.tools.function import tool
 
@@ -37,7 +38,7 @@ _EXACT = Context(prec=60)
 
 def assistant(folder: Path) -> Agent[None, str]:
     """The built-in assistant, which may read files below ``folder``. Raises ConfigurationError when that is no folder."""
-    return Agent(NAME, instructions=_INSTRUCTIONS, tools=[add, multiply, current_time, reader(folder)])
+    return Agent(NAME, instructions=_INSTRUCTIONS, tools=[add, multiply, current_time, reader(folder)], memory=Memory())
 
 
 @tool(effect="read", examples=["sum up 12 and 30", "what do 4.5 and 8 come to together", "increase 70 by 15"])

@@ -14,7 +14,9 @@ from surefoot.cli.questions import account
 from surefoot.cli.show import branches, lines, tree
 from surefoot.cli.story import tell
 from surefoot.cli.writing import count, line, moment, short
+from surefoot.core.memory import Question, Selection
 from surefoot.core.ports import Query
+from surefoot.core.recalled import line as remembered
 from surefoot.core.run import Run
 from surefoot.runs.documents import answerable
 from surefoot.tools.catalogue import specs
@@ -24,6 +26,8 @@ __all__ = ["COMMANDS", "Commands"]
 #: Runs that `/history` shows, and conversations that `/sessions` lists.
 _RUNS = 20
 _SESSIONS = 20
+#: Entries that `/memory` shows.
+_ENTRIES = 20
 
 #: Every command and what it does, as `/help` says it.
 COMMANDS: Mapping[str, str] = {
@@ -33,7 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "/expand": "show the last tool call whole; /expand N the one numbered N (also Ctrl-O)",
     "/tools": "list what the agent can do",
     "/model": "say which model answers, and why",
-    "/memory": "show what is remembered between conversations",
+    "/memory": "show what is remembered between conversations; /memory WORDS what is about them",
     "/trace": "show all that happened in the last answer",
     "/questions": "ask again what was left open",
     "/retry": "go on with an answer that failed",
@@ -149,7 +153,20 @@ class Commands:
             self._screen.line(self._talker.better)
 
     async def _memory(self, argument: str) -> None:
-        self._screen.line("nothing is remembered between conversations yet; within one, everything is: /history")
+        talk = self._talk
+        settings = talk.agent.memory
+        if settings is None:
+            self._screen.line("this agent has no long-term memory; within a conversation, everything is kept: /history")
+            return
+        memory, scope = talk.app.memory(settings), settings.scope(tenant="", user=account(), agent=talk.agent.name)
+        if argument:
+            found = [hit.entry for hit in await memory.recall(Question(argument, scope, _ENTRIES))]
+        else:
+            found = (await memory.find(Selection(scope, limit=_ENTRIES)))[::-1]
+        for entry in found:
+            self._screen.line(short(remembered(entry)[2:], 400))
+        if not found:
+            self._screen.line("nothing is remembered about that" if argument else "nothing is remembered yet")
 
     async def _trace(self, argument: str) -> None:
         run = self._talk.last or await self._latest()

@@ -8,6 +8,7 @@ from typing import Any, Generic, overload
 from typing_extensions import TypeVar
 
 from surefoot.core.errors import ConfigurationError
+from surefoot.core.memory import Memory
 from surefoot.core.model import ModelSettings
 from surefoot.core.ports import Model, Tool, Toolset
 from surefoot.core.tool import ToolContext
@@ -42,7 +43,7 @@ class Agent(Generic[Deps, Out]):
         deps: called at each claim to make what tools need (a value, or an async or sync context manager).
         limits: when to stop; by default after 50 model calls.
         settings: how the model is asked.
-        memory: long-term memory, or None.
+        memory: long-term memory, ``Memory()``; None for none.
         policy: rules for this agent's calls, over those of its application: Cedar text, a Path, ``Lists(ask=[…])``.
         version: a label for your own use; recorded with every claim.
 
@@ -61,7 +62,7 @@ class Agent(Generic[Deps, Out]):
         deps: None = None,
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
-        memory: object | None = None,
+        memory: Memory | None = None,
         policy: object | None = None,
         version: str = "",
     ) -> None: ...
@@ -78,7 +79,7 @@ class Agent(Generic[Deps, Out]):
         deps: Callable[[], Deps],
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
-        memory: object | None = None,
+        memory: Memory | None = None,
         policy: object | None = None,
         version: str = "",
     ) -> None: ...
@@ -95,7 +96,7 @@ class Agent(Generic[Deps, Out]):
         deps: Callable[[], Deps] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
-        memory: object | None = None,
+        memory: Memory | None = None,
         policy: object | None = None,
         version: str = "",
     ) -> None: ...
@@ -112,7 +113,7 @@ class Agent(Generic[Deps, Out]):
         deps: Callable[[], Any] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
-        memory: object | None = None,
+        memory: Memory | None = None,
         policy: object | None = None,
         version: str = "",
     ) -> None: ...
@@ -128,11 +129,11 @@ class Agent(Generic[Deps, Out]):
         deps: Callable[[], Any] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         settings: ModelSettings = ModelSettings(),
-        memory: object | None = None,
+        memory: Memory | None = None,
         policy: object | None = None,
         version: str = "",
     ) -> None:
-        _check(name, tools, limits)
+        _check(name, tools, limits, memory)
         self.name = name
         self.model = model
         self.tools = tuple(tools)
@@ -150,7 +151,7 @@ class Agent(Generic[Deps, Out]):
         return f"Agent({self.name!r})"
 
 
-def _check(name: object, tools: object, limits: object) -> None:
+def _check(name: object, tools: object, limits: object, memory: object) -> None:
     """Raise ConfigurationError here, by the caller's own line, not where a run first meets the mistake."""
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError("an agent needs a name: Agent('clerk', …)")
@@ -158,3 +159,5 @@ def _check(name: object, tools: object, limits: object) -> None:
         raise ConfigurationError(f"agent {name!r}: tools must be a list, not {tools!r:.100}: tools=[add]")
     if not isinstance(limits, Limits):
         raise ConfigurationError(f"agent {name!r}: limits must be Limits(…), not {limits!r:.100}: Limits(steps=5)")
+    if not isinstance(memory, Memory | None):
+        raise ConfigurationError(f"agent {name!r}: memory must be Memory(…), not {memory!r:.100}: memory=Memory()")

@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 
 from surefoot.core.app_events import BreakerChanged, RunPruned, TokenCreated, TokenRevoked
+from surefoot.core.memory import MemoryForgotten, MemoryKept, MemoryRecalled, MemoryRefused
 from surefoot.core.messages import File, Image, Message, Part, Text, Usage
 from surefoot.core.values import Failure, Limits, Spent, Verdict
 
 __all__ = [
-    "APP_EVENTS", "RUN_EVENTS", "AppEvent", "BreakerChanged", "Event", "Record", "RunPruned", "TokenCreated",
-    "TokenRevoked", "tag_of",
+    "APP_EVENTS", "RUN_EVENTS", "AppEvent", "BreakerChanged", "Event", "MemoryForgotten", "MemoryKept", "MemoryRecalled",
+    "MemoryRefused", "Record", "RunPruned", "TokenCreated", "TokenRevoked", "tag_of",
 ]  # fmt: skip
 
 
@@ -125,15 +126,6 @@ class MessageReceived(_Event, frozen=True, gc=False, tag="message.received"):
 
     parts: tuple[Text | Image | File, ...]
     by: str = ""
-
-
-class MemoryRecalled(_Event, frozen=True, gc=False, tag="memory.recalled"):
-    """What long-term memory gave the run: the entries, and the text as injected."""
-
-    entries: tuple[str, ...]
-    text: str
-    tokens: int = 0
-    scores: tuple[float, ...] = ()
 
 
 class ContextCompacted(_Event, frozen=True, gc=False, tag="context.compacted"):
@@ -371,14 +363,20 @@ class Unknown(_Event, frozen=True, gc=False, tag="unknown"):
 # fmt: off
 Event = (
     RunStarted | RunClaimed | RunSuspended | RunWarned | RunCancelRequested | RunFinished | RunFailed
-    | RunCancelled | RunResumed | SessionRenamed | MessageReceived | MemoryRecalled | ContextCompacted | HandedOff
+    | RunCancelled | RunResumed | SessionRenamed | MessageReceived | MemoryRecalled | MemoryKept | MemoryRefused
+    | MemoryForgotten | ContextCompacted | HandedOff
     | ModelRequested | ModelReplied | ModelFailed | OutputRejected | CallsJudged | ToolDenied
     | ApprovalRequested | ApprovalVoted | ApprovalDecided | ApprovalExpired | ApprovalConsumed
     | ApprovalRevoked | ToolStarted | ToolProgressed | ToolReturned | ToolFailed | ToolIndeterminate
     | SpanStarted | SpanEnded | EventRedacted | Unknown
 )
 # fmt: on
-AppEvent = BreakerChanged | RunPruned | EventRedacted | Unknown | TokenCreated | TokenRevoked
+# fmt: off
+AppEvent = (
+    BreakerChanged | RunPruned | EventRedacted | Unknown | TokenCreated | TokenRevoked
+    | MemoryKept | MemoryRefused | MemoryForgotten
+)
+# fmt: on
 
 RUN_EVENTS: tuple[type[Event], ...] = Event.__args__
 APP_EVENTS: tuple[type[AppEvent], ...] = AppEvent.__args__

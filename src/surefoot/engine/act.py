@@ -20,6 +20,7 @@ from surefoot.engine.context import fit, view
 from surefoot.engine.decide import request_id
 from surefoot.engine.outcomes import checked, model_failed, text_of_error
 from surefoot.engine.plan import call_digest
+from surefoot.engine.remember import left
 from surefoot.engine.summary import LEAST, summarised
 from surefoot.engine.work import Work
 
@@ -261,7 +262,8 @@ async def answer(work: Work, text: str) -> None:
     except ValueError as error:
         problem = str(error)
     else:
-        await work.ledger.intend(ev.RunFinished(final, output.schema is not None, state.spent), barrier=True)
+        kept = await left(work, final)
+        await work.ledger.intend(*kept, ev.RunFinished(final, output.schema is not None, state.spent), barrier=True)
         return
     if state.rejections < work.plan.rules.answer_tries:
         await work.ledger.intend(ev.OutputRejected(problem))

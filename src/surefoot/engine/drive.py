@@ -7,6 +7,7 @@ from surefoot.engine import decide as d
 from surefoot.engine.act import answer, ask, judge
 from surefoot.engine.bodies import Interrupted
 from surefoot.engine.calls import perform, probe
+from surefoot.engine.remember import left
 from surefoot.engine.work import Work
 
 __all__ = ["drive"]
@@ -39,7 +40,9 @@ async def _take(work: Work, step: d.Note | d.Judge | d.Answer | d.Ask | d.Perfor
         case d.Answer():
             await answer(work, step.text)
         case d.Note():
-            await work.ledger.intend(*step.events, barrier=_ends(step.events[-1]))
+            last = step.events[-1]
+            kept = await left(work, "", failed=True) if isinstance(last, (ev.RunFailed, ev.RunCancelled)) else []
+            await work.ledger.intend(*kept, *step.events, barrier=_ends(last))
         case d.Probe():
             await probe(work, step.calls)
         case _:

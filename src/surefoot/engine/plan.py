@@ -10,9 +10,10 @@ import msgspec
 
 from surefoot.core import canonical
 from surefoot.core.agent import Instructions
+from surefoot.core.memory import Memory as Settings
 from surefoot.core.messages import Usage
 from surefoot.core.model import ModelSettings
-from surefoot.core.ports import Model, Output, Policy, Retries, Tool
+from surefoot.core.ports import Memory, Model, Output, Policy, Retries, Tool
 from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Limits
 
@@ -63,6 +64,8 @@ class Plan:
     context_budget: int = 0
     summary: Model | None = None
     read_back: ToolSpec | None = None
+    memory: Memory | None = None
+    remember: Settings = Settings()
 
     models: tuple[str, ...] = ()
     specs: tuple[ToolSpec, ...] = ()

@@ -18,6 +18,7 @@ from surefoot.engine.link import context_of
 from surefoot.engine.outcomes import text_of_error
 from surefoot.engine.past import past
 from surefoot.engine.plan import Plan
+from surefoot.engine.remember import recall
 from surefoot.engine.work import Work
 
 __all__ = ["Resources", "prepare"]
@@ -62,6 +63,7 @@ async def prepare(work: Work, stack: AsyncExitStack, store: Store) -> bool:
         return False
     if work.state.started is not None and work.state.started.session:
         work.past = await past(store, work.state, plan.context_budget or plan.model.context_window, plan.model.name)
+    await recall(work)
     fixed = estimate_text(work.instructions)
     if work.instructions:
         work.instructions_digest = await store.save(work.instructions.encode())

@@ -56,6 +56,7 @@ class Committer:
         self._clock = clock
         self._settings = settings
         self._tables = tables
+        self._wanted = projections.wanted(tables)
         self._lock = FileLock(f"{path}-lock", settings.busy)
         self._mutex = threading.Lock()
         self._ledger: Ledger
@@ -103,8 +104,8 @@ class Committer:
 
     def quick(self, jobs: Sequence[Append]) -> Batch | None:
         """Do plain appends at once, or decline. Never raises, never waits."""
-        busy = self._doubt or self._full or self._tables or not 0 <= self._pages < _LOG_PAGES
-        if busy or not self._mutex.acquire(blocking=False):
+        busy = self._doubt or self._full or not 0 <= self._pages < _LOG_PAGES
+        if busy or any(job.touches(self._wanted) for job in jobs) or not self._mutex.acquire(blocking=False):
             return None
         try:
             if not all(job.plain(self._ledger) for job in jobs) or not self._lock.take():
@@ -187,7 +188,7 @@ class Committer:
 
     def _execute(self, batch: Batch, patience: float) -> None:
         """Do what was planned, all of it or nothing, waiting so many seconds for another connection."""
-        if batch.single and not self._tables:
+        if batch.single and self._wanted.isdisjoint(type(record.event) for record in batch.records):
             batch.execute()
             return
         self._begin(patience)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from surefoot.core.errors import DiskFull, JournalCorrupt, JournalError, NewerDatabase, StoreUnavailable
 
-__all__ = ["APPLICATION_ID", "Statements", "connect", "migrations", "prepare", "statements", "translated", "version"]
+__all__ = ["APPLICATION_ID", "Own", "Statements", "connect", "migrations", "prepare", "statements", "translated", "version"]
 
 #: "sjnl", so that file(1) and we can tell the file from others.
 APPLICATION_ID = 0x736A6E6C
@@ -66,6 +66,21 @@ def connect(path: str, *, write: bool = False, busy: float = 10.0) -> sqlite3.Co
     """A connection without implicit transactions; ``busy`` seconds are waited for a lock. Raises sqlite3.Error."""
     uri = Path(path).absolute().as_uri() + ("" if write else "?mode=ro")
     return sqlite3.connect(uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False, cached_statements=64)
+
+
+class Own:
+    """One database in memory, with the schema of a file, made when it is first wanted."""
+
+    def __init__(self) -> None:
+        self._connection: sqlite3.Connection | None = None
+
+    def __call__(self) -> sqlite3.Connection:
+        """Its one connection."""
+        if self._connection is None:
+            self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            for script in migrations():
+                self._connection.executescript(script)
+        return self._connection
 
 
 def version(connection: sqlite3.Connection) -> int:

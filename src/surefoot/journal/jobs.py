@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from surefoot.journal import rules
 from surefoot.journal.chain import LONG
 from surefoot.journal.ledger import Batch, Encoded, Ledger, encode
 
-__all__ = ["Add", "Remove", "Append", "Claim", "Job", "Release", "Renew", "Save"]
+__all__ = ["Add", "Append", "Claim", "Derive", "Job", "Release", "Remove", "Renew", "Save"]
 
 T = TypeVar("T")
 
@@ -72,6 +73,10 @@ class Append(Job[list[Record]]):
     def prepare(self, batch: Batch) -> None:
         """Say which stream it is."""
         batch.streams.append(self._stream)
+
+    def touches(self, kinds: frozenset[type]) -> bool:
+        """Whether an event of one of these kinds is among its own."""
+        return not kinds.isdisjoint(map(type, self._events))
 
     def plain(self, ledger: Ledger) -> bool:
         """Whether one statement will do: the stream is remembered, its row stays, and no body is long."""
@@ -206,6 +211,20 @@ class Save(Job[str]):
         digest = hashlib.sha256(self._data).hexdigest()
         batch.keep(digest, self._data)
         return digest
+
+
+class Derive(Job[T]):
+    """A change to tables that no event tells of, such as vectors: it has the connection, within the transaction."""
+
+    __slots__ = ("_work",)
+
+    def __init__(self, work: Callable[[sqlite3.Connection], T]) -> None:
+        super().__init__(locked=True)
+        self._work = work
+
+    def plan(self, batch: Batch) -> T:
+        """Do the work."""
+        return self._work(batch.ledger.connection)
 
 
 class Remove(Job[T]):

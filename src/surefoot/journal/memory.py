@@ -15,10 +15,10 @@ from operator import attrgetter
 from typing import cast
 
 from surefoot.core import events as ev
-from surefoot.core.errors import Fenced, HeadMoved, JournalError, RunNotFound
+from surefoot.core.errors import Fenced, HeadMoved, JournalError
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
-from surefoot.core.ports import Clock
-from surefoot.core.rows import Claim, Problem, Query, RunRow, SessionRow
+from surefoot.core.ports import Clock, Projection
+from surefoot.core.rows import Claim, Erasure, Problem, Query, RunRow, SessionRow
 from surefoot.core.state import ENDED
 from surefoot.journal import rules, shelf, transfer
 from surefoot.journal.follow import Hub, Listener
@@ -48,10 +48,13 @@ class _Stream:
 
 
 class MemoryStore:
-    """A `Store` in memory. ``clock`` stamps events and times leases."""
+    """A `Store` in memory. ``clock`` stamps events and times leases; ``projections``, each with a connection of its own,
+    are kept in step, and heed event.redacted themselves.
+    """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, projections: Sequence[Projection] = ()) -> None:
         self._clock = clock
+        self._tables = projections
         self._streams: dict[str, _Stream] = {rules.APP: _Stream(RunRow(rules.APP, "", ""))}
         self._runs: dict[str, _Stream] = {}
         self._open: dict[str, _Stream] = {}
@@ -144,14 +147,9 @@ class MemoryStore:
 
     def _session_row(self, streams: Sequence[_Stream]) -> SessionRow:
         first, last = streams[0].listed(), streams[-1].listed()
-        titles = [
-            (record.position, record.event.title)
-            for kept in self._sessions[_session(last)]
-            for record in kept.records
-            if isinstance(record.event, ev.SessionRenamed)
-        ]
+        title = shelf.title(record for kept in self._sessions[_session(last)] for record in kept.records)
         return SessionRow(
-            last.session, last.user, last.tenant, max(titles)[1] if titles else "", len(streams),
+            last.session, last.user, last.tenant, title, len(streams),
             sum(kept.row.status not in ENDED for kept in streams), first.id, last.id, first.created_at, last.created_at,
         )  # fmt: skip
 
@@ -232,8 +230,9 @@ class MemoryStore:
 
     async def redact(self, run: str, seq: int, *, by: str = "", reason: str = "") -> None:
         """See `Upkeep.redact`."""
-        kept = self._run(run)
-        rules.redactable(run, kept.row.status, len(kept.records), seq)
+        kept = self._stream(run)
+        tag = rules.tag_of(kept.records[seq - 1].event) if 0 < seq <= len(kept.records) else ""
+        rules.redactable(run, kept.row.status, len(kept.records), seq, tag)
         record = kept.records[seq - 1]
         if type(record.event) is ev.Unknown:
             return
@@ -247,6 +246,15 @@ class MemoryStore:
             self._sessions.setdefault(_session(kept.row), []).append(kept)
         self._write(kept, [ev.EventRedacted(seq, reason, by)], 0)
         self._forget(record)
+
+    async def strike(self, what: Erasure, *, by: str = "", reason: str = "") -> None:
+        """See `Erasures.strike`."""
+        ended = {name for name, kept in self._runs.items() if kept.row.status in ENDED}
+        found = [*what.events, *shelf.holding(self._all, what.texts, ended)]
+        if what.told:
+            self._write(self._streams[rules.APP], what.told, 0)
+        for stream, seq in dict.fromkeys(found):
+            await self.redact(stream, seq, by=by, reason=reason)
 
     async def prune(self, *, before: int, status: Sequence[str] = ("done", "failed", "cancelled")) -> list[str]:
         """See `Upkeep.prune`."""
@@ -296,16 +304,10 @@ class MemoryStore:
         return self._hub
 
     def _stream(self, name: str) -> _Stream:
-        kept = self._streams.get(name)
-        if kept is None:
-            raise RunNotFound(name)
-        return kept
+        return shelf.known(self._streams, name)
 
     def _run(self, name: str) -> _Stream:
-        kept = self._runs.get(name)
-        if kept is None:
-            raise RunNotFound(name)
-        return kept
+        return shelf.known(self._runs, name)
 
     def _write(self, kept: _Stream, events: Sequence[Event | AppEvent], epoch: int) -> list[Record]:
         listeners = self._listeners
@@ -318,6 +320,7 @@ class MemoryStore:
             records.append(Record(self._position, stream, seq, epoch, time, event))
         kept.records += records
         self._all += records
+        rules.project(self._tables, records)
         woken = self._move(kept, events, time) if stream != rules.APP else None
         if listeners.active and records:
             changed = {stream: not epoch}

@@ -166,9 +166,14 @@ class Reader:
         ]
 
 
-def records_after(connection: sqlite3.Connection, sql: database.Statements, after: int, limit: int) -> list[Record]:
-    """Records of all streams, by position. Raises JournalCorrupt."""
-    (text,) = connection.execute(sql["read_all"], (after, limit)).fetchone()
+def records_after(
+    connection: sqlite3.Connection, sql: database.Statements, after: int, limit: int, tags: frozenset[str] = frozenset()
+) -> list[Record]:
+    """Records of all streams, by position; with ``tags``, only those. Raises JournalCorrupt."""
+    if tags:
+        (text,) = connection.execute(sql["read_some"], (after, json.dumps(sorted(tags)), limit)).fetchone()
+    else:
+        (text,) = connection.execute(sql["read_all"], (after, limit)).fetchone()
     try:
         rows = _any.decode(text) if text else []
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -8,15 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from surefoot.core import events as ev
-from surefoot.core.errors import JournalError, RunError
+from surefoot.core.errors import JournalError, RunError, RunNotFound
 from surefoot.core.messages import text_of
+from surefoot.core.ports import Projection
 from surefoot.core.rows import Problem, Query, RunRow
 from surefoot.core.state import ENDED, status_after
 from surefoot.journal.owner import is_gone
 
 __all__ = [
     "APP",
+    "APP_REDACTABLE",
     "DIGEST_DIGITS",
     "OPEN",
     "admit",
@@ -25,11 +29,13 @@ __all__ = [
     "due_at",
     "ends",
     "erasable",
+    "escaped",
     "first_row",
     "matches",
     "moved",
     "moves",
     "name",
+    "project",
     "redactable",
     "said",
     "tag_of",
@@ -37,6 +43,9 @@ __all__ = [
 
 #: The stream of what happens outside runs.
 APP = "app"
+
+#: Those of its events that hold what somebody said, and so can be redacted.
+APP_REDACTABLE = frozenset({"memory.kept"})
 
 #: The shortest prefix of a digest by which a blob may be named.
 DIGEST_DIGITS = 16
@@ -185,9 +194,22 @@ def tag_of(event: ev.Event | ev.AppEvent) -> str:
     return event.tag if isinstance(event, ev.Unknown) else ev.tag_of(event)
 
 
+def escaped(text: str) -> str:
+    """A text as it stands inside a stored body."""
+    return msgspec.json.encode(text)[1:-1].decode()
+
+
 def ends(event: ev.Event | ev.AppEvent) -> bool:
     """Whether an event ends its run, be it redacted."""
     return tag_of(event) in _END_TAGS
+
+
+def project(tables: Sequence[Projection], records: Sequence[ev.Record]) -> None:
+    """Give records to tables that name their tags and have a connection of their own."""
+    for table in tables:
+        for record in records:
+            if tag_of(record.event) in table.tags:
+                table.apply(None, record)
 
 
 def erasable(run: str, status: str) -> None:
@@ -196,8 +218,12 @@ def erasable(run: str, status: str) -> None:
         raise RunError(f"run {run} is {status}; only runs that have ended can be erased: wait for it, or cancel it first")
 
 
-def redactable(run: str, status: str, head: int, seq: int) -> None:
-    """Raise RunError when event ``seq`` of a run may not be redacted."""
+def redactable(run: str, status: str, head: int, seq: int, tag: str) -> None:
+    """Raise RunError when event ``seq`` of a run, with this tag, may not be redacted, RunNotFound for what is no run's."""
+    if run == APP:
+        if tag not in APP_REDACTABLE:
+            raise RunNotFound(run)
+        return
     if status not in ENDED:
         raise RunError(f"run {run} is {status}; only events of runs that have ended can be redacted")
     if not 0 < seq <= head:

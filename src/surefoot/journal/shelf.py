@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from surefoot.core import codec
-from surefoot.core.events import AppEvent, Event, Record, Unknown
+from surefoot.core.errors import RunNotFound
+from surefoot.core.events import AppEvent, Event, Record, SessionRenamed, Unknown
 from surefoot.core.rows import Problem
-from surefoot.journal import chain
+from surefoot.journal import chain, rules
 from surefoot.journal.chain import LONG, aside
 from surefoot.journal.transfer import StoredEvent
 
-__all__ = ["Link", "check", "digests", "extend", "redact", "rows", "stored"]
+__all__ = ["Link", "check", "digests", "extend", "holding", "known", "redact", "rows", "stored", "title"]
+
+
+T = TypeVar("T")
 
 
 class Link(NamedTuple):
@@ -35,6 +39,30 @@ def stored(event: Event | AppEvent) -> tuple[str, bytes]:
 def digests(event: Event | AppEvent) -> set[str]:
     """The digests of blobs that an event may name."""
     return chain.digests(stored(event)[1])
+
+
+def holding(records: Sequence[Record], texts: Sequence[tuple[str, str]], ended: Container[str]) -> Iterator[tuple[str, int]]:
+    """Stream and seq of each event, of streams that have ended, that holds one of the texts (stream or "", text)."""
+    wanted = [(stream, rules.escaped(text).encode()) for stream, text in texts]
+    for record in records if wanted else ():
+        if record.stream in ended and type(record.event) is not Unknown:
+            body = stored(record.event)[1]
+            if any(stream in ("", record.stream) and text in body for stream, text in wanted):
+                yield record.stream, record.seq
+
+
+def known(streams: Mapping[str, T], name: str) -> T:
+    """The stream of this name. Raises RunNotFound."""
+    found = streams.get(name)
+    if found is None:
+        raise RunNotFound(name)
+    return found
+
+
+def title(records: Iterable[Record]) -> str:
+    """The last name that any of these events gives a session; empty for none."""
+    titles = [(record.position, record.event.title) for record in records if isinstance(record.event, SessionRenamed)]
+    return max(titles)[1] if titles else ""
 
 
 def extend(stream: str, records: Sequence[Record], links: list[Link]) -> None:

@@ -7,13 +7,15 @@ what this process commits is handed on as it is, what others commit is read, and
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import TypeVar
 
 from surefoot.core.errors import JournalError
 from surefoot.core.events import AppEvent, Event, Record, RunStarted, ToolStarted
 from surefoot.core.ports import Clock, Projection
-from surefoot.core.rows import Claim, Problem, Query, RunRow, SessionRow
+from surefoot.core.rows import Claim, Erasure, Problem, Query, RunRow, SessionRow
 from surefoot.journal import jobs, rules, upkeep, verify
 from surefoot.journal.commit import Settings
 from surefoot.journal.follow import CHUNK, Hub, Listener
@@ -22,6 +24,8 @@ from surefoot.journal.room import Room
 from surefoot.journal.writer import Writer
 
 __all__ = ["Settings", "SqliteStore"]
+
+T = TypeVar("T")
 
 
 class SqliteStore:
@@ -167,6 +171,14 @@ class SqliteStore:
     async def redact(self, run: str, seq: int, *, by: str = "", reason: str = "") -> None:
         """See `Upkeep.redact`."""
         await self._open.submit(jobs.Remove(lambda batch: upkeep.redact(batch, run, seq, by, reason)))
+
+    async def strike(self, what: Erasure, *, by: str = "", reason: str = "") -> None:
+        """See `Erasures.strike`."""
+        await self._open.submit(jobs.Remove(lambda batch: upkeep.strike(batch, what, by, reason)))
+
+    async def derive(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Change what is derived from events and told by none, in a transaction of the one writing connection."""
+        return await self._open.submit(jobs.Derive(work))
 
     async def prune(self, *, before: int, status: Sequence[str] = ("done", "failed", "cancelled")) -> list[str]:
         """See `Upkeep.prune`."""

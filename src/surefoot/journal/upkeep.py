@@ -12,23 +12,22 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
-from surefoot.core.errors import RunNotFound, StoreUnavailable
+from surefoot.core.errors import StoreUnavailable
 from surefoot.core.events import EventRedacted, RunPruned
+from surefoot.core.rows import Erasure
 from surefoot.core.state import ENDED
 from surefoot.journal import chain, database, rules, transfer
 from surefoot.journal.ledger import Batch, encode
 
-__all__ = ["backup", "erase", "prune", "redact", "scrub"]
+__all__ = ["backup", "erase", "prune", "redact", "scrub", "strike"]
 
 
 def redact(batch: Batch, run: str, seq: int, by: str, reason: str) -> None:
     """Plan what `Upkeep.redact` promises; what is redacted already is only scrubbed again."""
     ledger, sql = batch.ledger, batch.ledger.sql
-    if run == rules.APP:
-        raise RunNotFound(run)
     entry = ledger.entry(run)
-    rules.redactable(run, entry.status, entry.head, seq)
-    tag, salt, text = ledger.connection.execute(sql["body"], (entry.key, seq)).fetchone()
+    tag, salt, text = ledger.connection.execute(sql["body"], (entry.key, seq)).fetchone() or ("", b"", "")
+    rules.redactable(run, entry.status, entry.head, seq, tag)
     if not salt:
         return
     body = text.encode()
@@ -43,6 +42,19 @@ def redact(batch: Batch, run: str, seq: int, by: str, reason: str) -> None:
         batch.also("redact_start", entry.key)
     batch.then(lambda connection: _forget(connection, sql, named))
     batch.removes = True
+
+
+def strike(batch: Batch, what: Erasure, by: str, reason: str) -> None:
+    """Plan what `Erasures.strike` promises."""
+    ledger, sql = batch.ledger, batch.ledger.sql
+    events = list(what.events)
+    for stream, text in what.texts:
+        wanted = {"text": rules.escaped(text), "stream": stream}
+        events += ledger.connection.execute(sql["holding"], wanted).fetchall()
+    if what.told:
+        batch.write(ledger.entry(rules.APP), [encode(event) for event in what.told], 0)
+    for stream, seq in dict.fromkeys(events):
+        redact(batch, stream, seq, by, reason)
 
 
 def prune(batch: Batch, before: int, status: Sequence[str]) -> list[str]:

@@ -21,6 +21,7 @@ from surefoot.core.errors import ConfigurationError, MissingExtra, ModelError
 from surefoot.core.messages import Reasoning, Text, Usage
 from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, ProposedCall
 from surefoot.core.ports import Embedder
+from surefoot.core.recalled import lines
 from surefoot.core.tool import ToolSpec
 from surefoot.models.local_fill import Filler
 from surefoot.models.local_nearness import about
@@ -56,6 +57,8 @@ _ARGUMENTS, _ANSWERS = {"id_slot": 0}, {"id_slot": 1}
 _LABEL = 48
 #: Characters that a sentence has at least.
 _SENTENCE = 20
+_WINDOW = 16_384
+_SPEAKERS = {"user": "you", "assistant": "I"}
 _HUMAN_TOOLS = ("ask_human", "human")
 _NO_HUMAN = "This would need a human, and no tool here reaches one."
 
@@ -101,7 +104,11 @@ class LocalModel:
 
     @property
     def context_window(self) -> int:
-        """Tokens of input; what is longer is shortened in the middle."""
+        """Tokens of input it takes; it is shown no tools, and what does not fit into its own context it shortens itself."""
+        return self._settings.context or _WINDOW
+
+    @property
+    def _context(self) -> int:
         return self._settings.context or 2048
 
     async def request(self, request: ModelRequest, emit: Emit) -> ModelReply:
@@ -143,6 +150,8 @@ class LocalModel:
         kind = found[0].route.kind if found else "answer"
         if kind == "human":
             return _human(turn, request.tools, session)
+        if kind == "memory" and (known := _remembered(turn)):
+            return _say(known, session, "it is asked what is remembered")
         if kind == "self":
             return _say(_about(request.tools), session, "it is asked what it is")
         return await self._answer(request, turn, session)
@@ -160,7 +169,7 @@ class LocalModel:
         cap = request.settings.max_tokens
         body = {
             "prompt": chat_prompt(request.instructions, turn, self._room()),
-            "max_tokens": min(cap or _MAX_TOKENS, self.context_window // 2),
+            "max_tokens": min(cap or _MAX_TOKENS, self._context // 2),
             "temperature": 0.2 if request.settings.temperature is None else request.settings.temperature,
             "repeat_penalty": 1.1,
             "seed": 1,
@@ -182,7 +191,7 @@ class LocalModel:
         asked = f"{request.instructions}\nAnswer as JSON: {shortened(canonical.dumps(dict(request.output.schema)), 800)}"
         body = {
             "prompt": chat_prompt(asked, turn, self._room()),
-            "max_tokens": min(request.settings.max_tokens or 400, self.context_window // 2),
+            "max_tokens": min(request.settings.max_tokens or 400, self._context // 2),
             "temperature": 0,
             "json_schema": _with_definitions(request.output.schema),
             **_ANSWERS,
@@ -191,7 +200,7 @@ class LocalModel:
         return ModelReply((Text(answer.text.strip()),), usage=session.usage, finish=answer.finish, model=PACKAGED.name)
 
     def _room(self) -> int:
-        return self.context_window // 2 * _CHARACTERS_A_TOKEN
+        return self._context // 2 * _CHARACTERS_A_TOKEN
 
     def _load(self) -> Runtime:
         with self._loading:
@@ -299,6 +308,14 @@ def _about(specs: Sequence[ToolSpec]) -> str:
     mine = "I am an offline demo model: small, without a network, better with tools than with words."
     told = [f"{spec.name} ({about(spec).rstrip('.')})" if spec.description else spec.name for spec in specs[:12]]
     return f"{mine} My tools: {', '.join(told)}." if told else f"{mine} I have no tools here."
+
+
+def _remembered(turn: Turn) -> str:
+    """What long-term memory gave the conversation, where nothing else was said in it; the model would make up the rest."""
+    told = [line for message in turn.before for line in lines(message.text)]
+    if not told or any(message.role == "assistant" for message in turn.before):
+        return ""
+    return "\n".join(["From our earlier conversations:", *(f"{_SPEAKERS.get(who, who)}: {said}" for _, who, said in told)])
 
 
 def _say(text: str, session: _Session, why: str) -> ModelReply:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from surefoot.core.errors import StoreUnavailable
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.ports import Store
-from surefoot.core.rows import Claim, Problem, Query, RunRow, SessionRow
+from surefoot.core.rows import Claim, Erasure, Problem, Query, RunRow, SessionRow
 
 __all__ = ["After", "Before", "Faults", "FaultyStore", "Stopped"]
 
@@ -224,6 +224,11 @@ class FaultyStore:
         """See `Upkeep.redact`."""
         self._alive()
         await self.inside.redact(run, seq, by=by, reason=reason)
+
+    async def strike(self, what: Erasure, *, by: str = "", reason: str = "") -> None:
+        """See `Erasures.strike`."""
+        self._alive()
+        await self.inside.strike(what, by=by, reason=reason)
 
     async def prune(self, *, before: int, status: Sequence[str] = ("done", "failed", "cancelled")) -> list[str]:
         """See `Upkeep.prune`."""

@@ -71,6 +71,14 @@ SELECT CAST('[' || group_concat(part) || ']' AS BLOB) FROM (
     FROM event e LEFT JOIN run r ON r.key = e.run WHERE e.position > ? ORDER BY e.position LIMIT ?
 );
 
+-- name: read_some
+SELECT CAST('[' || group_concat(part) || ']' AS BLOB) FROM (
+    SELECT '[' || e.position || ',' || json_quote(CASE e.run WHEN 0 THEN 'app' ELSE r.id END) || ',' || e.seq || ',' || e.epoch
+        || ',' || e.time || ',"' || e.tag || '",' || e.version || ',' || e.body || ']' AS part
+    FROM event e LEFT JOIN run r ON r.key = e.run
+    WHERE e.position > ? AND e.tag IN (SELECT value FROM json_each(?)) ORDER BY e.position LIMIT ?
+);
+
 -- name: blob
 SELECT data FROM blob WHERE digest >= ? AND digest < ? LIMIT 2;
 
@@ -206,6 +214,13 @@ SELECT tag, salt, body FROM event WHERE run = ? AND seq = ?;
 
 -- name: redact
 UPDATE event SET salt = x'', body = ? WHERE run = ? AND seq = ?;
+
+-- name: holding
+SELECT r.id, e.seq FROM event e JOIN run r ON r.key = e.run
+WHERE r.status IN ('done', 'failed', 'cancelled') AND (:stream = '' OR r.id = :stream) AND e.salt <> x''
+AND instr(coalesce(
+    (SELECT data FROM blob WHERE e.body LIKE '{"$blob":%' AND digest = substr(e.body, 11, 64)), CAST(e.body AS BLOB)
+), CAST(:text AS BLOB)) > 0;
 
 -- name: redact_start
 UPDATE run SET request = '', session = '', tags = '[]' WHERE key = ?;
