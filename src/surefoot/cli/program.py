@@ -19,6 +19,7 @@ from surefoot.cli import (
     chat,
     compare,
     listing,
+    memory,
     models,
     project,
     rewind,
@@ -56,7 +57,24 @@ def program() -> typer.Typer:
         context_settings=settings,
     )
     made.callback()(_options)
-    groups = (work, chat, answers, show, compare, rewind, tail, trace, stats, listing, sessions, care, project, models, serve)
+    groups = (
+        work,
+        chat,
+        answers,
+        show,
+        compare,
+        rewind,
+        tail,
+        trace,
+        stats,
+        listing,
+        sessions,
+        memory,
+        care,
+        project,
+        models,
+        serve,
+    )
     for group in groups:
         group.add(made)
     return made
