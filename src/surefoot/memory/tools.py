@@ -141,7 +141,7 @@ def _list(memory: Memory, whose: Whose) -> Offer:
 
 def _delete_all(memory: Memory, whose: Whose) -> Offer:
     async def delete_all_memory(ctx: ToolContext[Any], confirm: Literal["true"]) -> str:
-        """Delete, erase or clear the whole long-term memory: the history of all conversations, and every fact.
+        """Delete, erase or clear all memory and the whole history of all conversations, with every fact.
 
         Args:
             confirm: Must be "true".

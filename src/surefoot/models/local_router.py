@@ -82,7 +82,9 @@ def _fit(text: str, wanted: list[Parameter], spare: int) -> float | None:
         return None
     if any(parameter.kind == "string" for parameter in required) and not (spans(text) or numbers(text) or spare):
         return None
-    chosen = [parameter.mentioned(text) is not None for parameter in required if parameter.kind == "choice"]
+    # Where there is one value only, nothing is left to choose.
+    choices = [parameter for parameter in required if parameter.kind == "choice" and len(parameter.options) > 1]
+    chosen = [parameter.mentioned(text) is not None for parameter in choices]
     pointed = 1 if spare and refers(text) else 0
     exact = (needed > 0 and needed in (found + pointed, found + spare)) or chosen != []
     unused = quoted(text) and not any(parameter.kind in ("string", "array", "other") for parameter in wanted)
