@@ -100,7 +100,7 @@ def decide(state: State, plan: Plan, now: int) -> Step:
         return _cancel(state, plan, state.cancel)
     if state.barren_claims > plan.rules.max_claims:
         return _fail(state, plan, "crash_loop", f"{state.barren_claims - 1} workers took this run and none got any further",
-                     "see what kills the worker, then `surefoot resume`")  # fmt: skip
+                     "see what kills a worker, or holds it up for longer than its lease, then `surefoot resume`")  # fmt: skip
     over = _time_is_up(state, plan, now)
     if over is not None:
         return over

@@ -25,7 +25,8 @@ class Rules:
     """How patient the loop is. Times are in seconds.
 
     A model's request is tried ``model_tries`` times and an answer that fails its schema may be given again ``answer_tries``
-    times. A delay over ``hold_for`` suspends the run. ``max_claims`` claims in a row that bring nothing new end it.
+    times. A delay over ``hold_for`` suspends the run. ``max_claims`` claims in a row that bring nothing new end it,
+    whether their workers died or were too slow for their leases: either way it would be worked on for ever.
     """
 
     model_tries: int = 4
