@@ -339,3 +339,19 @@ async def test_a_question_is_safe_to_print(store: str) -> None:
     assert "\x1b" not in line
     assert "\u202e" not in line
     assert "\\u202e" in line
+
+
+@pytest.mark.parametrize("effect", ["read", "idempotent", "unsafe"])
+async def test_a_question_names_the_tools_effect_whoever_reads_it(store: str, effect: Any) -> None:
+    model = ScriptedModel(("touch", {}), "done")
+
+    @tool(effect=effect)
+    def touch() -> str:
+        return "touched"
+
+    async with opened(store, policy=Rule(lambda call: Verdict(call.call, "ask"))) as app:
+        run = await app.run(Agent("a", model=model, tools=[touch]), "go")
+        assert [request.effect for request in run.waiting] == [effect]
+        assert [request.effect for request in (await app.get(run)).waiting] == [effect]
+        assert (await app.decide(run.waiting[0], approve=True)).waiting == ()
+        assert (await app.wait(run)).output == "done"

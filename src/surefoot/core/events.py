@@ -225,6 +225,7 @@ class ApprovalRequested(_Event, frozen=True, gc=False, tag="approval.requested")
     kind: str = "call"
     verdict: Verdict | None = None
     expires_at: int = 0
+    effect: str = ""
 
 
 class ApprovalVoted(_Event, frozen=True, gc=False, tag="approval.voted"):

@@ -260,6 +260,7 @@ def _calls_judged(state: State, event: ev.CallsJudged, record: ev.Record) -> Non
 def _approval_requested(state: State, event: ev.ApprovalRequested, record: ev.Record) -> None:
     call = state.call(event.call)
     call.status, call.request, call.digest = "asked", event.request, event.digest
+    call.effect = event.effect or call.effect
     state.requests[event.request] = Request(
         event.request, record.stream, call.id, event.kind, event.tool, call.arguments, event.digest, event.reason,
         call.effect, record.time, event.expires_at, event.verdict,

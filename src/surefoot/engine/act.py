@@ -248,7 +248,7 @@ def _request(work: Work, call: Call, verdict: Verdict) -> ev.ApprovalRequested:
     digest = call_digest(work.state.agent, work.plan.tools[call.name].spec, call.arguments)
     expires = work.clock.now() + verdict.expires if verdict.expires else 0
     return ev.ApprovalRequested(
-        request_id(work.state, call), call.id, call.name, digest, verdict.reason, "call", verdict, expires
+        request_id(work.state, call), call.id, call.name, digest, verdict.reason, "call", verdict, expires, call.effect
     )
 
 

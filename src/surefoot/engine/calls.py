@@ -120,7 +120,8 @@ def _ask_again(work: Work, call: Call, digest: str, reason: str) -> ev.ApprovalR
     verdict = call.verdict
     if verdict is None or verdict.verdict != "ask":
         verdict = Verdict(call.id, "ask", ("again",), reason, facts=True)
-    return ev.ApprovalRequested(request_id(work.state, call), call.id, call.name, digest, reason, "call", verdict)
+    effect = work.plan.tools[call.name].spec.effect
+    return ev.ApprovalRequested(request_id(work.state, call), call.id, call.name, digest, reason, "call", verdict, effect=effect)
 
 
 async def _attempt_and_record(work: Work, call: Call) -> None:
