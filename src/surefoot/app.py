@@ -355,7 +355,7 @@ class App:
     async def _take(self, state: State) -> None:
         """Work on a run that may be ready, if its agent is known here."""
         if state.agent in self._roster.agents and state.status not in ENDED:
-            (await self._working()).take(state.id, state.agent)
+            (await self._working()).take(state.id, state.agent, queue=state.cancel is None)
 
     async def _id(self, run: Run[Any] | str) -> str:
         """The run's id; a caller's own id is looked up."""

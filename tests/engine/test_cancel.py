@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from surefoot.app import App
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.errors import Retry, RunError
+from surefoot.core.messages import Text
+from surefoot.core.model import ModelRequest
 from surefoot.core.ports import Store
 from surefoot.core.tool import NotDone, ToolContext
+from surefoot.settings import Settings
 from surefoot.testing.faults import Faults, FaultyStore
-from surefoot.testing.models import ScriptedModel
+from surefoot.testing.models import FunctionModel, ScriptedModel
 from surefoot.tools.function import tool
-from tests.flows.kit import of_kind, opened, tags
+from tests.flows.kit import QUICK, of_kind, opened, tags
 
 #: Seconds that count as prompt on a shared machine.
 PROMPT = 1.5
@@ -237,3 +243,71 @@ async def test_a_tool_that_swallows_its_cancellation_keeps_its_result(store: str
         run = await app.cancel(run)
         assert (run.status, run.waiting) == ("cancelled", ())
         assert (await of_kind(app, run, ev.ToolReturned))[0].result == "refunded after all"
+
+
+class Counter:
+    """An agent whose runs hold their places until they are told to go on."""
+
+    def __init__(self) -> None:
+        self.inside, self.go_on = asyncio.Event(), asyncio.Event()
+        self.agent: Agent[Any, str] = Agent("counter", model=FunctionModel(self.answer))
+
+    async def answer(self, request: ModelRequest) -> str:
+        self.inside.set()
+        await self.go_on.wait()
+        return "served"
+
+
+@pytest.mark.parametrize("settings", [replace(QUICK, concurrency=1), replace(QUICK, agent_concurrency=1)])
+async def test_a_run_that_waits_for_a_place_ends_at_once(store: str, settings: Settings) -> None:
+    counter = Counter()
+    async with opened(store, settings=settings) as app:
+        served = await app.start(counter.agent, "first")
+        await counter.inside.wait()
+        queued = asyncio.create_task(app.run(counter.agent, "second", id="second"))
+        await until_started(app, "second")
+        began = time.monotonic()
+        assert (await app.cancel("second", by="dana")).status == "cancelled"
+        assert (await queued).status == "cancelled"
+        assert time.monotonic() - began < PROMPT
+        assert await tags(app, "second") == ["run.started", "run.cancel_requested", "run.cancelled"]
+        counter.go_on.set()
+        assert (await app.wait(served)).output == "served"
+
+
+async def until_started(app: App, key: str) -> None:
+    async for record in app.store.follow():
+        if isinstance(record.event, ev.RunStarted) and record.event.key == key:
+            return
+
+
+async def test_a_run_that_waits_for_its_sessions_turn_ends_at_once(store: str) -> None:
+    counter = Counter()
+    async with opened(store) as app:
+        served = await app.start(counter.agent, "first", session="s")
+        await counter.inside.wait()
+        queued = await app.start(counter.agent, "second", session="s")
+        began = time.monotonic()
+        assert (await app.cancel(queued)).status == "cancelled"
+        assert time.monotonic() - began < PROMPT
+        assert (await app.get(served)).status == "running"
+        counter.go_on.set()
+        assert (await app.wait(served)).output == "served"
+
+
+@pytest.mark.parametrize("session", ["", "s"])
+async def test_what_another_process_cancels_while_it_waits_ends_at_once(tmp_path: Path, session: str) -> None:
+    url, counter = f"sqlite:{tmp_path / 'agent.db'}", Counter()
+    async with opened(url, counter.agent, settings=replace(QUICK, concurrency=1)) as app, opened(url) as other:
+        served = await app.start(counter.agent, "first", session=session)
+        await counter.inside.wait()
+        queued = await app.start(counter.agent, "second", session=session)
+        await other.cancel(queued)
+        began = time.monotonic()
+        assert (await app.wait(queued)).status == "cancelled"
+        assert time.monotonic() - began < PROMPT
+        late = await other.store.add("late", ev.RunStarted("counter", (Text("third"),), session=session))
+        await other.cancel(late[0].id)
+        assert (await app.wait("late")).status == "cancelled"
+        counter.go_on.set()
+        assert (await app.wait(served)).output == "served"

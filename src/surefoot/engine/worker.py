@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 from surefoot.core import events as ev
@@ -60,7 +60,8 @@ class Worker:
         self._children, self._answer = children, answer
         self._tasks: dict[str, asyncio.Task[State | None]] = {}
         self._all: set[asyncio.Task[State | None]] = set()
-        self._queued: set[str] = set()
+        self._queued: dict[str, asyncio.Timeout] = {}
+        self._hurried: set[str] = set()
         self._works: dict[str, Work] = {}
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._agent_slots: dict[str, asyncio.Semaphore] = {}
@@ -96,22 +97,27 @@ class Worker:
         # A tool that takes no notice of its cancellation is not waited for.
         await asyncio.wait([*tasks, *self._loops], timeout=_LAST)
 
-    def kick(self, run: str, agent: str, *, child: bool = False) -> asyncio.Task[State | None]:
+    def kick(self, run: str, agent: str, *, queue: bool = True) -> asyncio.Task[State | None]:
         """Work on a run now, if it is to be had; the task gives its state when it ended or waits, None when it was not.
 
-        A ``child`` takes no slot of its own: it runs in its parent's, which waits for it, and does not queue.
+        Without ``queue`` it takes no slot of its own: a child runs in its parent's, which waits for it, and a run that is to
+        be cancelled has only to be ended.
         """
+        if not queue:
+            self._hurried.add(run)
+            queued = self._queued.get(run)
+            if queued is not None and not queued.expired():
+                queued.reschedule(0)
         task = self._tasks.get(run)
-        if task is None or (child and run in self._queued):
-            task = asyncio.create_task(self._work(run, agent, child=child), name=f"surefoot run {run}")
-            self._tasks[run] = task
+        if task is None:
+            task = self._tasks[run] = asyncio.create_task(self._work(run, agent), name=f"surefoot run {run}")
             self._all.add(task)
             task.add_done_callback(lambda done: self._finished(run, done))
         return task
 
-    def take(self, run: str, agent: str) -> None:
+    def take(self, run: str, agent: str, *, queue: bool = True) -> None:
         """Work on a run now, if it is to be had, and report to nobody."""
-        task = self.kick(run, agent)
+        task = self.kick(run, agent, queue=queue)
         task.add_done_callback(_seen)
 
     @contextmanager
@@ -130,18 +136,19 @@ class Worker:
         self._all.discard(task)
         if self._tasks.get(run) is task:
             del self._tasks[run]
+        self._hurried.discard(run)
         self._stirred.set()
         if not task.cancelled() and task.exception() is not None:
             _log.error("run %s was let go: %s", run, task.exception())
 
     # ── one run ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _work(self, run: str, agent: str, *, child: bool) -> State | None:
+    async def _work(self, run: str, agent: str) -> State | None:
         """Drive a run until it ends, or waits for what nobody here can answer; whoever is asked is asked outside its place."""
         plan = self._plan(agent)
         state: State | None = None
         while plan is not None and not self._closing and run not in self._left:
-            async with self._place(run, agent, child=child):
+            async with self._place(run, agent):
                 claim = await self._store.claim(run, self._settings.name, self._settings.lease, plan.digest)
                 if claim is None:
                     return state
@@ -151,19 +158,19 @@ class Worker:
         return state
 
     @asynccontextmanager
-    async def _place(self, run: str, agent: str, *, child: bool) -> AsyncIterator[None]:
-        """Room for a run among those in work; a child works in its parent's."""
-        if child:
+    async def _place(self, run: str, agent: str) -> AsyncIterator[None]:
+        """Room for a run among those in work; one that is hurried needs none, or no longer waits for it."""
+        async with AsyncExitStack() as place:
+            if run not in self._hurried:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(None) as self._queued[run]:
+                        try:
+                            # The agent's own cap first: whoever waits for that must not keep other agents' runs waiting.
+                            await place.enter_async_context(self._agent_slot(agent))
+                            await place.enter_async_context(self._slots)
+                        finally:
+                            del self._queued[run]
             yield
-            return
-        self._queued.add(run)
-        try:
-            # The agent's own cap first: whoever waits for that must not keep other agents' runs waiting.
-            async with self._agent_slot(agent), self._slots:
-                self._queued.discard(run)
-                yield
-        finally:
-            self._queued.discard(run)
 
     async def _goes_on(self, state: State) -> bool:
         """Whether a run that has just begun to wait is ready again."""
@@ -252,21 +259,35 @@ class Worker:
         if not outside:
             return
         work = self._works.get(stream)
-        if work is not None:
+        if work is not None or stream in self._queued or self._crowded:
             task = asyncio.create_task(self._look(stream, work))
             self._loops.append(task)
             task.add_done_callback(self._loops.remove)
         self._stirred.set()
 
-    async def _look(self, run: str, work: Work) -> None:
-        """Cut a run's work short when it is to be cancelled."""
+    @property
+    def _crowded(self) -> bool:
+        """Whether there is a run that would have to wait for its place."""
+        return self._slots.locked() or any(slot.locked() for slot in self._agent_slots.values())
+
+    async def _look(self, run: str, work: Work | None) -> None:
+        """Cut a run's work, or its wait for a place, short when it is to be cancelled."""
         # From what is committed: the state may hold an outcome that is on its way, and count it where this event stands.
         try:
-            fresh = await self._store.read(run, work.ledger.committed)
+            fresh = await self._store.read(run, work.ledger.committed if work else 0)
         except JournalError as error:
             _log.warning("run %s: what others wrote could not be read: %s", run, error)
             return
-        if work.state.cancel or any(isinstance(record.event, ev.RunCancelRequested) for record in fresh):
+        if work is None:
+            state = fold(fresh)
+            if (
+                state.cancel
+                and state.status == "ready"
+                and (run in self._tasks or self._settings.adopt)
+                and self._plan(state.agent)
+            ):
+                self.take(run, state.agent, queue=False)
+        elif work.state.cancel or any(isinstance(record.event, ev.RunCancelRequested) for record in fresh):
             work.bodies.interrupt()
 
     async def _renew(self) -> None:

@@ -362,7 +362,7 @@ class MemoryStore:
         return any(child.ended > kept.claimed for child in children)
 
     def _held(self, kept: _Stream) -> bool:
-        """Whether an earlier run of the session holds this one."""
+        """Whether an earlier run of the session holds this one, which is not to be cancelled."""
         return (
             bool(kept.row.session)
             and not kept.row.parent
@@ -370,6 +370,7 @@ class MemoryStore:
                 other.order < kept.order and other.row.status in ("ready", "running") and not other.row.parent
                 for other in self._sessions[_session(kept.row)]
             )
+            and not rules.cancels(kept.records)
         )
 
     def _prunable(self, kept: _Stream, before: int) -> bool:

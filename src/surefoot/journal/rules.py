@@ -24,6 +24,7 @@ __all__ = [
     "DIGEST_DIGITS",
     "OPEN",
     "admit",
+    "cancels",
     "claimable",
     "compare",
     "due_at",
@@ -163,6 +164,14 @@ def claimable(row: _Lease, now: int) -> bool:
             return row.lease_until <= now or is_gone(row.owner)
         case _:
             return False
+
+
+def cancels(records: Sequence[ev.Record]) -> bool:
+    """Whether somebody wants a run to stop, and nobody since to go on; it ends out of its turn."""
+    for record in reversed(records):
+        if type(record.event) in (ev.RunCancelRequested, ev.RunResumed):
+            return type(record.event) is ev.RunCancelRequested
+    return False
 
 
 def due_at(row: RunRow) -> int:

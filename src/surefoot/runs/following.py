@@ -70,7 +70,7 @@ async def child(store: Store, worker: Worker, row: RunRow, parent: str) -> State
     if cancelled is not None:  # before the child was there to be found
         await cancel(store, row.id, cancelled.by, "its parent was cancelled")
     while True:
-        state = await driven(worker.kick(row.id, row.agent, child=True), row.id) or fold(await store.read(row.id))
+        state = await driven(worker.kick(row.id, row.agent, queue=False), row.id) or fold(await store.read(row.id))
         if state.status in ENDED:
             return state
         if state.status == "waiting":

@@ -12,6 +12,9 @@ SELECT json_group_array(json_array(
         SELECT 1 FROM run o
         WHERE o.session = r.session AND o.session <> '' AND o.key < r.key AND o.status IN ('ready', 'running')
         AND o.tenant = r.tenant AND o.user = r.user AND o.parent = ''
+    ) AND NOT EXISTS (
+        SELECT 1 FROM event e WHERE e.run = r.key AND e.tag = 'run.cancel_requested'
+        AND e.seq > coalesce((SELECT max(seq) FROM event WHERE run = r.key AND tag = 'run.resumed'), 0)
     )
 ))
 FROM run r JOIN event e ON e.run = r.key AND e.seq = (SELECT max(seq) FROM event WHERE run = r.key)
@@ -190,6 +193,9 @@ SELECT json_group_array(id) FROM (
         SELECT 1 FROM run o
         WHERE o.session = r.session AND o.session <> '' AND o.key < r.key AND o.status IN ('ready', 'running')
         AND o.tenant = r.tenant AND o.user = r.user AND o.parent = ''
+    ) AND NOT EXISTS (
+        SELECT 1 FROM event e WHERE e.run = r.key AND e.tag = 'run.cancel_requested'
+        AND e.seq > coalesce((SELECT max(seq) FROM event WHERE run = r.key AND tag = 'run.resumed'), 0)
     ))
     ORDER BY key LIMIT :limit
 );

@@ -159,6 +159,16 @@ class LeasesContract:
         assert due == ["r1", "r2", "r3", "r4", "r5", "r6", "r7"]
         assert [run for run in due if await store.claim(run, "worker", 60) is None] == []
 
+    async def test_a_run_to_be_cancelled_does_not_wait_for_its_turn(self, store: Store) -> None:
+        """Unless somebody has sent it on since."""
+        for run in ("r1", "r2", "r3"):
+            await launch(store, run, session="s")
+            await store.append(run, [ev.RunCancelRequested()], head=None) if run != "r1" else None
+        await store.append("r3", [ev.RunResumed()], head=None)
+        assert (await store.due(["clerk"]))[0] == ["r1", "r2"]
+        assert await store.claim("r3", "worker", 60) is None
+        assert await store.claim("r2", "worker", 60) is not None
+
     async def test_what_is_due_can_be_claimed(self, store: Store, clock: ManualClock) -> None:
         """And nothing else: for every state a run can be in."""
         await launch(store, "ready")
