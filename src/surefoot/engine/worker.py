@@ -7,15 +7,17 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from surefoot.core import events as ev
 from surefoot.core.errors import Fenced, JournalError
-from surefoot.core.ports import Claim, Clock, Live, Query, Store
+from surefoot.core.ports import Claim, Clock, Live, Store
 from surefoot.core.state import State, fold
 from surefoot.engine.drive import drive
 from surefoot.engine.ledger import Ledger
 from surefoot.engine.plan import Plan
 from surefoot.engine.prepare import Resources, prepare
+from surefoot.engine.twins import unsettled
 from surefoot.engine.work import Children, Work
 
 __all__ = ["Settings", "Worker"]
@@ -204,7 +206,9 @@ class Worker:
         if ledger.state.unknown_tag:
             await self._leave(ledger)
             return None
-        work = Work(ledger, plan, self._clock, self._live, self._store, self._unsettled, self._children, self._rooms)
+        work = Work(
+            ledger, plan, self._clock, self._live, self._store, partial(unsettled, self._store), self._children, self._rooms
+        )
         self._works[claim.run] = work
         try:
             async with Resources(claim.run) as stack:
@@ -237,18 +241,6 @@ class Worker:
         except JournalError as error:
             _log.warning("run %s is still held here; it will be let go with the next renewal: %s", claim.run, error)
             self._unreleased[claim.run] = claim.epoch
-
-    async def _unsettled(self, state: State) -> set[str]:
-        """Digests of calls in the run and its session of which nobody knows whether they happened."""
-        digests = set(state.unsettled)
-        started = state.started
-        if started is None or not started.session:
-            return digests
-        rows = await self._store.find(Query(session=started.session, user=started.user, tenant=started.tenant, limit=50))
-        for row in rows:
-            if row.id != state.id:
-                digests |= fold(await self._store.read(row.id)).unsettled
-        return digests
 
     # ── the worker's own loops ──────────────────────────────────────────────────────────────────────────────────────
 

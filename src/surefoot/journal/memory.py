@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import cast
@@ -59,6 +59,7 @@ class MemoryStore:
         self._runs: dict[str, _Stream] = {}
         self._open: dict[str, _Stream] = {}
         self._sessions: dict[tuple[str, str, str], list[_Stream]] = {}
+        self._unknown: dict[str, _Stream] = {}
         self._keys: dict[tuple[str, str, str], str] = {}
         self._all: list[Record] = []
         self._blobs: dict[str, bytes] = {}
@@ -157,7 +158,9 @@ class MemoryStore:
         """The runs that match, however many."""
         text = query.text.casefold()
         place = query.tenant, query.user, query.session
-        among = self._runs.values() if None in place else self._sessions.get(cast("_Place", place), [])
+        among: Iterable[_Stream] = self._unknown.values()
+        if not query.unknown:
+            among = self._runs.values() if None in place else self._sessions.get(cast("_Place", place), [])
         bound = self._runs.get(query.ahead_of)
         return [
             kept
@@ -276,6 +279,7 @@ class MemoryStore:
             shelf.extend(row.id, kept.records, kept.chain)
             last = kept.chain[-1].hash.hex()
             del self._streams[row.id], self._runs[row.id]
+            self._unknown.pop(row.id, None)
             self._sessions[_session(row)].remove(kept)
             self._keys.pop((row.tenant, row.user, row.key), None)
             self._write(self._streams[rules.APP], [ev.RunPruned(row.id, len(kept.records), last, reason)], 0)
@@ -318,6 +322,8 @@ class MemoryStore:
             seq += 1
             self._position += 1
             records.append(Record(self._position, stream, seq, epoch, time, event))
+            if type(event) is ev.ToolIndeterminate:
+                self._unknown[stream] = kept
         kept.records += records
         self._all += records
         rules.project(self._tables, records)

@@ -201,7 +201,7 @@ def says(tag: str, version: int, body: bytes | str, text: str) -> bool:
 def _conditions(query: Query) -> Iterator[str]:
     """The names of the conditions that a query sets."""
     yield "all"
-    for name in ("agent", "before", "after", "ahead_of", "tags", "text", "status"):
+    for name in ("agent", "before", "after", "ahead_of", "tags", "text", "unknown", "status"):
         if getattr(query, name):
             yield name
     for name in ("user", "tenant", "key"):

@@ -171,6 +171,9 @@ r.key < (SELECT key FROM run WHERE id = :ahead_of)
 -- name: find_tags
 NOT EXISTS (SELECT 1 FROM json_each(:tags) t WHERE t.value NOT IN (SELECT value FROM json_each(r.tags)))
 
+-- name: find_unknown
+key IN (SELECT run FROM event WHERE tag = 'tool.indeterminate')
+
 -- name: find_text
 EXISTS (
     SELECT 1 FROM event e
@@ -281,7 +284,7 @@ INSERT INTO projection (name, position) VALUES (?, ?) ON CONFLICT (name) DO UPDA
 -- name: schema
 SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name IN (
     'run', 'event', 'blob', 'projection', 'run_request', 'run_session', 'run_parent', 'run_open', 'event_run',
-    'event_said', 'event_is_kept', 'event_stays'
+    'event_said', 'event_unknown', 'event_is_kept', 'event_stays'
 );
 
 -- name: put_run

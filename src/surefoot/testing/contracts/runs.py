@@ -12,6 +12,7 @@ from surefoot.core.errors import JournalError
 from surefoot.core.messages import Text
 from surefoot.core.ports import Store
 from surefoot.core.rows import Query
+from surefoot.core.values import Failure
 from surefoot.testing.clock import ManualClock
 from surefoot.testing.contracts.scenes import begin, end, launch, say
 
@@ -92,6 +93,22 @@ class RunsContract:
         await store.redact("a1", 4)
         assert [row.title for row in await store.sessions(Query(session="a"))] == ["first"]
         assert await store.check() == []
+
+    async def test_runs_with_a_call_of_unknown_outcome_are_found(self, store: Store) -> None:
+        """Whatever became of it since; of a session, a user, or all."""
+        for run, session in (("a", "s"), ("b", "s"), ("c", "t"), ("d", "")):
+            await begin(store, run, session=session)
+            if run != "b":
+                await store.append(run, [ev.ToolIndeterminate("0.0", f"{run}:0.0", "the line is dead")], head=2, epoch=1)
+                await store.append(run, [ev.RunFailed(Failure("x", "y"))], head=3, epoch=1)
+            else:
+                await store.append(run, [ev.RunFinished("done")], head=2, epoch=1)
+        await store.append("a", [ev.ApprovalDecided("a:0.0", "done")], head=4)
+        assert [row.id for row in await store.find(Query(unknown=True))] == ["d", "c", "a"]
+        assert [row.id for row in await store.find(Query(unknown=True, session="s", user="", tenant=""))] == ["a"]
+        assert [row.id for row in await store.find(Query(unknown=True, before="d", limit=1))] == ["c"]
+        await store.prune(before=2**62, status=("failed",))
+        assert await store.find(Query(unknown=True)) == []
 
     async def test_the_same_key_is_the_same_run(self, store: Store) -> None:
         """Of one user of one tenant; nothing is written the second time."""
