@@ -387,7 +387,7 @@ class App:
         agent: Any,  # noqa: ANN401  an Agent or its name
         prompt: Any,  # noqa: ANN401  its input
         options: dict[str, Any],
-        spend: Callable[[Spent], None],
+        spend: Callable[[str, Spent], None],
     ) -> Run[Any]:
         """Run a child for a tool; when it waits, the tool's body stops and is run again once the child has ended."""
         store, worker = self._parts.store, self._home.worker  # also while closing: who opens waits for this very tool
@@ -395,6 +395,4 @@ class App:
             raise RunError("this App was closed while a tool of its was in work; it starts no more runs")
         own = self._roster.plan_of(self._roster.known(agent)).limits
         row = await self._put(agent, prompt, *inherited(parent, options, own))
-        state = await child(store, worker, row, parent.parent)
-        spend(state.spent)
-        return await self._seen(state)
+        return await self._seen(await child(store, worker, row, parent.parent, spend))

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from surefoot.core.events import ApprovalDecided
 from surefoot.core.messages import File, Image, Text, ToolResult
-from surefoot.core.values import Verdict
+from surefoot.core.values import Spent, Verdict
 
 __all__ = ["Call"]
 
 
 @dataclass(slots=True)
 class Call:
-    """One tool call of the current step.
+    """One tool call of the current step; ``spent`` is what the runs it started have used, as far as it is recorded.
 
     ``status``: proposed → allowed | asked → approved → started → (retrying | suspended | unknown) → closed.
     """
@@ -32,6 +32,7 @@ class Call:
     epoch: int = 0
     retry_at: int = 0
     waits_on: tuple[str, ...] = ()
+    spent: Spent = Spent()
     result: ToolResult | None = None
 
     def close(self, text: str, *, error: bool = False, parts: tuple[Text | Image | File, ...] = ()) -> None:

@@ -287,12 +287,15 @@ class ToolStarted(_Event, frozen=True, gc=False, tag="tool.started"):
 
 
 class ToolProgressed(_Event, frozen=True, gc=False, tag="tool.progressed"):
-    """A tool says how far it is; with ``waiting``, its body has stopped cleanly until those runs have ended."""
+    """A tool says how far it is; with ``waiting``, its body has stopped cleanly until those runs have ended. ``spent``, here
+    and in its outcome, is all that the runs it started have used, whichever attempt started them.
+    """
 
     call: str
     note: str = ""
     data: dict[str, Any] = {}
     waiting: tuple[str, ...] = ()
+    spent: Spent | None = None
 
 
 class ToolReturned(_Event, frozen=True, gc=False, tag="tool.returned"):

@@ -124,6 +124,16 @@ class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             self.reasoning + other.reasoning,
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        """What is left without the other, field by field."""
+        return Usage(
+            self.input - other.input,
+            self.output - other.output,
+            self.cached - other.cached,
+            self.cache_write - other.cache_write,
+            self.reasoning - other.reasoning,
+        )
+
 
 def text_of(parts: tuple[Part, ...]) -> str:
     """The text parts of ``parts``, joined without a separator."""

@@ -97,10 +97,11 @@ class State:
         """What the run used so far, its children included."""
         return Spent(self.steps, self.tool_calls, self.usage, self.cost)
 
-    def spend(self, more: Spent) -> None:
-        """Add what a child used."""
-        total = self.spent + more
-        self.steps, self.tool_calls, self.usage, self.cost = total.steps, total.tool_calls, total.usage, total.cost
+    def spend(self, call: Call, spent: Spent | None) -> None:
+        """Take in what the runs that a call started have used in all; None is as much as before."""
+        if spent is not None:
+            total, call.spent = self.spent + (spent - call.spent), spent
+            self.steps, self.tool_calls, self.usage, self.cost = total.steps, total.tool_calls, total.usage, total.cost
 
     @property
     def open_calls(self) -> list[Call]:
@@ -318,8 +319,9 @@ def _tool_started(state: State, event: ev.ToolStarted, record: ev.Record) -> Non
 
 
 def _tool_progressed(state: State, event: ev.ToolProgressed, record: ev.Record) -> None:
-    call = state.calls.get(event.call)
-    if event.waiting and call is not None and call.status == "started":
+    call = state.call(event.call)
+    state.spend(call, event.spent)
+    if event.waiting and call.status == "started":
         call.status, call.waits_on = "suspended", event.waiting
         state.barren_claims = 0
 
@@ -330,17 +332,16 @@ def _tool_returned(state: State, event: ev.ToolReturned, record: ev.Record) -> N
         state.gauge.cut = True
         text += f"\n[{len(event.result)} of {event.size} characters; the whole result has the handle {event.blob[:16]}]"
     state.barren_claims = 0
-    if event.spent is not None:
-        state.spend(event.spent)
-    state.call(event.call).close(text, parts=event.parts)
+    call = state.call(event.call)
+    state.spend(call, event.spent)
+    call.close(text, parts=event.parts)
     _close_step(state)
 
 
 def _tool_failed(state: State, event: ev.ToolFailed, record: ev.Record) -> None:
     call = state.call(event.call)
     state.barren_claims = 0
-    if event.spent is not None:
-        state.spend(event.spent)
+    state.spend(call, event.spent)
     if event.retry_at:
         call.status, call.retry_at = "retrying", event.retry_at
         return

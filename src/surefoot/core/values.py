@@ -47,6 +47,11 @@ class Spent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         cost = None if self.cost is None or other.cost is None else self.cost + other.cost
         return Spent(self.steps + other.steps, self.tool_calls + other.tool_calls, self.usage + other.usage, cost)
 
+    def __sub__(self, other: Spent) -> Spent:
+        """What is left without the other; an unknown cost leaves the rest unknown."""
+        cost = None if self.cost is None or other.cost is None else self.cost - other.cost
+        return Spent(self.steps - other.steps, self.tool_calls - other.tool_calls, self.usage - other.usage, cost)
+
 
 class Failure(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Why something failed: a kind of the taxonomy, what happened, what to do next, and figures."""

@@ -158,12 +158,12 @@ async def _attempt(work: Work, call: Call) -> ev.Event:
     attempt.duration = int((work.clock.monotonic() - began) * 1e6)
     attempt.now = work.clock.now()
     await link.done()
-    attempt.spent = link.spent
+    attempt.spent = await link.spent()
     if error is None:
         return await _returned(work, attempt, output)
     runs = _waits_for(error)
     if runs:
-        return ev.ToolProgressed(call.id, "waits for other runs", {}, runs)
+        return ev.ToolProgressed(call.id, "waits for other runs", {}, runs, attempt.spent)
     attempt.timed_out = isinstance(error, TimeUp)
     attempt.seconds = seconds
     if work.state.deadline:
@@ -203,7 +203,8 @@ async def _failed(work: Work, attempt: Attempt, error: BaseException) -> ev.Even
     call, spec = attempt.call, attempt.spec
     if isinstance(error, Interrupted):
         if spec.repeatable or not error.began:
-            return ev.ToolFailed(call.id, Failure("cancelled", "the run was cancelled"), call.attempt, 0, attempt.duration)
+            failure = Failure("cancelled", "the run was cancelled")
+            return ev.ToolFailed(call.id, failure, call.attempt, 0, attempt.duration, attempt.spent)
         return unknown(attempt, "the run was cancelled while it ran")
     chance = work.clock.jitter()
     try:

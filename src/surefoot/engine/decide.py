@@ -30,7 +30,9 @@ __all__ = [
     "Suspend",
     "Wait",
     "decide",
+    "fresh",
     "limit_of",
+    "within",
 ]
 
 
@@ -116,6 +118,24 @@ def decide(state: State, plan: Plan, now: int) -> Step:
 def _carries_over(started: ev.RunStarted | None) -> bool:
     """Whether a run only brings a conversation into another session; the fork of one run goes on, in no session."""
     return started is not None and bool(started.forked_from and started.session) and not started.input
+
+
+def within(state: State, plan: Plan, step: Ask | Perform, left: Limits) -> Step:
+    """The step, if the runs above this one leave enough for it; else the end."""
+    if isinstance(step, Perform):
+        short = ["tool_calls"] if left.tool_calls is not None and 0 < fresh(step.calls) > left.tool_calls else []
+    else:
+        short = [name for name in ("steps", "tokens", "cost") if (rest := getattr(left, name)) is not None and rest <= 0]
+    if not short:
+        return step
+    name = short[0].replace("_", " ")
+    message = f"the runs above this one, with all that they started, reached a limit of {name}"
+    return _fail(state, plan, "limit_exceeded", message, f"give the first of them a higher limit: Limits({short[0]}=…)")
+
+
+def fresh(calls: Iterable[Call]) -> int:
+    """How many of these calls have not been counted yet."""
+    return sum(1 for call in calls if call.attempt == 0)
 
 
 def limit_of(state: State, plan: Plan) -> Limits:
@@ -255,8 +275,8 @@ def _perform(state: State, plan: Plan, ready: list[Call]) -> Step:
     limit = limit_of(state, plan).tool_calls
     together = [call for call in ready if plan.tools[call.name].spec.repeatable]
     calls = tuple(together[: plan.rules.parallel]) if together else (ready[0],)
-    fresh = sum(1 for call in calls if call.attempt == 0)
-    if limit is not None and fresh and state.tool_calls + fresh > limit:
+    new = fresh(calls)
+    if limit is not None and new and state.tool_calls + new > limit:
         return _over(state, plan, "tool_calls", limit)
     return Perform(calls)
 

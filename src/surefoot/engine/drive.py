@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from surefoot.core import events as ev
+from surefoot.core.values import Limits
 from surefoot.engine import decide as d
 from surefoot.engine.act import answer, ask, judge
 from surefoot.engine.bodies import Interrupted
@@ -17,6 +20,8 @@ async def drive(work: Work) -> None:
     """Go on with a run. Raises Fenced when another worker has it, and what the store raises."""
     while True:
         step = d.decide(work.state, work.plan, work.clock.now())
+        if work.left is not None:
+            step = _within(work, step, work.left)
         match step:
             case d.Leave():
                 await work.ledger.flush_held()
@@ -41,6 +46,8 @@ async def _take(work: Work, step: d.Note | d.Judge | d.Answer | d.Ask | d.Perfor
             await answer(work, step.text)
         case d.Note():
             last = step.events[-1]
+            if _ends(last) and await _reckoned(work):
+                return
             kept = await left(work, "", failed=True) if isinstance(last, (ev.RunFailed, ev.RunCancelled)) else []
             await work.ledger.intend(*kept, *step.events, barrier=_ends(last))
         case d.Probe():
@@ -57,6 +64,39 @@ async def _wait(work: Work, until: int) -> None:
             await work.clock.sleep(max(0.0, (until - work.clock.now()) / 1e6))
     except Interrupted:
         await work.ledger.refresh()
+
+
+def _within(work: Work, step: d.Step, left: Callable[[], Limits]) -> d.Step:
+    """The step, if the runs above leave enough for it; what it will use is theirs no more from here on, whoever is next."""
+    work.steps = work.tool_calls = 0
+    if not isinstance(step, d.Ask | d.Perform):
+        return step
+    step = d.within(work.state, work.plan, step, left())
+    match step:
+        case d.Ask():
+            work.steps = work.state.steps + 1
+        case d.Perform():
+            work.tool_calls = work.state.tool_calls + d.fresh(step.calls)
+        case _:
+            pass
+    return step
+
+
+async def _reckoned(work: Work) -> bool:
+    """Before a run ends in the middle of its calls, write what the runs they started have used; whether there was anything."""
+    calls = [call for call in work.state.open_calls if call.attempt]
+    if not calls or work.reckoned:
+        return False
+    work.reckoned = True
+    used = await work.below()
+    more = [
+        ev.ToolProgressed(call.id, "what its runs used is counted", spent=used[call.id])
+        for call in calls
+        if used.get(call.id, call.spent) != call.spent
+    ]
+    if more:
+        await work.ledger.outcome(*more)
+    return bool(more)
 
 
 def _ends(event: ev.Event) -> bool:

@@ -20,7 +20,7 @@ __all__ = ["Link", "context_of"]
 class Link:
     """One attempt's way to its run, safe to use from the tool's thread."""
 
-    __slots__ = ("_call", "_children", "_closed", "_events", "_task", "_work", "spent")
+    __slots__ = ("_call", "_children", "_closed", "_events", "_task", "_used", "_work")
 
     def __init__(self, work: Work, call: str) -> None:
         self._work = work
@@ -29,7 +29,7 @@ class Link:
         self._task: asyncio.Task[None] | None = None
         self._children = 0
         self._closed = False
-        self.spent: Spent | None = None
+        self._used: dict[str, Spent] = {}
 
     def __call__(self, kind: str, text: str, data: Mapping[str, Any]) -> None:
         """Record progress or a span, in order."""
@@ -63,7 +63,7 @@ class Link:
             limits=self._work.remaining(),
             deadline=self._work.state.deadline,
         )
-        return await self._work.children(parent, agent, prompt, named, self._spend)
+        return await self._work.children(parent, agent, prompt, named, self._used.__setitem__)
 
     async def done(self) -> None:
         """Wait until all that was reported is written; what an abandoned thread says from now on is dropped."""
@@ -71,8 +71,14 @@ class Link:
         if self._task is not None:
             await self._task
 
-    def _spend(self, more: Spent) -> None:
-        self.spent = (self.spent or Spent()) + more
+    async def spent(self) -> Spent | None:
+        """What the runs that the call started have used in all; None when it started none."""
+        call = self._work.state.call(self._call)
+        if not self._children and call.spent == Spent():
+            return None
+        if call.attempt == 1 and call.spent == Spent() and len(self._used) == self._children:
+            return sum(self._used.values(), Spent())
+        return (await self._work.below()).get(self._call, call.spent)  # some are of other attempts, or still in work
 
     def _event(self, kind: str, text: str, data: dict[str, Any]) -> ev.Event:
         if kind == "span":

@@ -134,7 +134,7 @@ def _again(attempt: Attempt, kind: str, message: str, chance: _Chance) -> ev.Too
         tries = f"{message} (tried {call.attempt} times)" if call.attempt > 1 else message
         return _failure(attempt, kind, tries, _alternatives(spec))
     retry_at = attempt.now + int(delay * 1e6) + 1
-    return ev.ToolFailed(call.id, Failure(kind, message), call.attempt, retry_at, attempt.duration)
+    return ev.ToolFailed(call.id, Failure(kind, message), call.attempt, retry_at, attempt.duration, attempt.spent)
 
 
 def _alternatives(spec: ToolSpec) -> str:

@@ -31,8 +31,8 @@ class Suspended(BaseException):
         super().__init__(f"waits for {', '.join(runs)}")
 
 
-#: Runs a child: (what it takes from its parent, agent, prompt, options, what to add its spending to) → the ended run.
-Children = Callable[[RunStarted, Any, Any, dict[str, Any], Callable[[Spent], None]], Awaitable[Any]]
+#: Runs a child: (what it takes from its parent, agent, prompt, options, whom to tell what it used) → the ended run.
+Children = Callable[[RunStarted, Any, Any, dict[str, Any], Callable[[str, Spent], None]], Awaitable[Any]]
 
 
 @dataclass(slots=True)
@@ -40,6 +40,8 @@ class Work:
     """One claimed run, its plan, and what the plan's tools may use. ``instructions`` is rendered once a claim.
 
     ``cut_digest`` names the tools told of once results were cut; ``fixed_tokens`` is what instructions, tools and schema take.
+    ``below`` gives what the runs that each call started have used, ``left`` what the runs above leave this one; ``steps`` and
+    ``tool_calls`` are what it will have used at least once the step in work is done.
     """
 
     ledger: Ledger
@@ -49,6 +51,11 @@ class Work:
     blobs: Blobs
     unsettled: Callable[[State], Awaitable[set[str]]]
     children: Children
+    below: Callable[[], Awaitable[dict[str, Spent]]]
+    left: Callable[[], Limits] | None = None
+    steps: int = 0
+    tool_calls: int = 0
+    reckoned: bool = False
     rooms: dict[str, asyncio.Semaphore] = field(default_factory=dict)
     deps: Any = None
     past: Past = field(default_factory=Past)

@@ -14,6 +14,7 @@ from surefoot.core.errors import Fenced, JournalError
 from surefoot.core.ports import Claim, Clock, Live, Store
 from surefoot.core.state import State, fold
 from surefoot.engine.drive import drive
+from surefoot.engine.family import Families, spent_below
 from surefoot.engine.ledger import Ledger
 from surefoot.engine.plan import Plan
 from surefoot.engine.prepare import Resources, prepare
@@ -65,6 +66,7 @@ class Worker:
         self._queued: dict[str, asyncio.Timeout] = {}
         self._hurried: set[str] = set()
         self._works: dict[str, Work] = {}
+        self._families = Families(store, self._works, plan)
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._agent_slots: dict[str, asyncio.Semaphore] = {}
         self._rooms: dict[str, asyncio.Semaphore] = {}
@@ -207,11 +209,13 @@ class Worker:
             await self._leave(ledger)
             return None
         work = Work(
-            ledger, plan, self._clock, self._live, self._store, partial(unsettled, self._store), self._children, self._rooms
-        )
+            ledger, plan, self._clock, self._live, self._store, partial(unsettled, self._store), self._children,
+            partial(spent_below, self._store, claim.run), rooms=self._rooms,
+        )  # fmt: skip
         self._works[claim.run] = work
         try:
             async with Resources(claim.run) as stack:
+                await self._families.join(work)
                 if work.state.cancel is not None or await prepare(work, stack, self._store):
                     await drive(work)
             if work.state.unknown_tag:
@@ -222,6 +226,7 @@ class Worker:
         finally:
             work.bodies.close()
             del self._works[claim.run]
+            self._families.leave(work)
             if work.state.status == "running":
                 await self._let_go(claim)
         return work.state

@@ -13,6 +13,7 @@ from surefoot.core.errors import RunError
 from surefoot.core.model import Delta
 from surefoot.core.ports import Query, RunRow, Store
 from surefoot.core.state import ENDED, State, fold, status_after
+from surefoot.core.values import Spent
 from surefoot.engine.bodies import is_cancelled
 from surefoot.engine.work import Suspended
 from surefoot.engine.worker import Worker
@@ -64,17 +65,20 @@ async def driven(task: asyncio.Task[State | None], run: str) -> State | None:
         raise
 
 
-async def child(store: Store, worker: Worker, row: RunRow, parent: str) -> State:
-    """A child's state once it has ended, for the tool that started it. Raises Suspended when it waits."""
+async def child(store: Store, worker: Worker, row: RunRow, parent: str, spend: Callable[[str, Spent], None]) -> State:
+    """A child's state once it has ended, for the tool that started it. Raises Suspended when it waits; either way ``spend``
+    is told what it used.
+    """
     cancelled = fold(await store.read(parent)).cancel
     if cancelled is not None:  # before the child was there to be found
         await cancel(store, row.id, cancelled.by, "its parent was cancelled")
     while True:
         state = await driven(worker.kick(row.id, row.agent, queue=False), row.id) or fold(await store.read(row.id))
-        if state.status in ENDED:
+        if state.status in (*ENDED, "waiting"):
+            spend(row.id, state.spent)
+            if state.status == "waiting":
+                raise Suspended(row.id)
             return state
-        if state.status == "waiting":
-            raise Suspended(row.id)
         await asyncio.sleep(0.05)
 
 
