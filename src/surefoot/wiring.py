@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -82,9 +83,9 @@ class Parts:
             memory.close()
         await self.models.aclose()
 
-    def plan_of(self, agent: Agent[Any, Any]) -> Plan:
+    def plan_of(self, agent: Agent[Any, Any], learned: Callable[[Plan], None]) -> Plan:
         """See `plan_of`."""
-        return plan_of(agent, self)
+        return plan_of(agent, self, learned)
 
     def check_policies(self, plans: Mapping[str, Plan]) -> None:
         """See `check_policies`."""
@@ -147,63 +148,79 @@ def _follower(store: Store, sink: Sink) -> Follower:
     return Follower(store, sink, Cursor(Path(f"{path}.{canonical.digest(sink.name)[:8]}.cursor") if path else None))
 
 
-def plan_of(agent: Agent[Any, Any], parts: Parts) -> Plan:
-    """An agent made ready to run.
+def plan_of(agent: Agent[Any, Any], parts: Parts, learned: Callable[[Plan], None]) -> Plan:
+    """An agent made ready to run; ``learned`` is told what its toolsets have once they are open.
 
     Raises ConfigurationError for what cannot work: an unknown provider, a missing key, two tools of one name, a type with
     no schema, a cost limit without a price.
     """
     settings = parts.settings
     memory = None if agent.memory is None else parts.memory(agent.memory)
-    found, toolsets = _tools(agent, parts)
-    tools = {name: parts.recovery.guarded_tool(tool) for name, tool in found.items()}
-    specs = tuple(tool.spec for tool in tools.values())
-    policy = _agent_policy(agent, parts.policy)
-    output = output_of(agent.output)
     models = _models(agent, parts)
-    limits = agent.limits
-    schema = output.schema
-    digest = canonical.digest(
-        agent.name,
-        agent.version,
-        *[model.name for model in models],
-        agent.instructions if isinstance(agent.instructions, str) else _name_of(agent.instructions),
-        *[canonical.dumps([spec.name, spec.description, spec.input_schema, spec.effect]) for spec in specs],
-        canonical.dumps(schema.schema) if schema else "text",
-    )[:16]
     model = parts.recovery.model_of(models)
-    more = {ReadBack.NAME: ReadBack(parts.store)} if tools and ReadBack.NAME not in tools else {}
     plan = Plan(
         agent=agent.name,
-        digest=digest,
+        digest="",
         model=model,
         models=tuple(one.name for one in models),
-        tools={**tools, **more},
-        specs=tuple(spec for spec in specs if not (settings.hide_denied and policy.settled(spec) == "deny")),
-        free=frozenset([*(spec.name for spec in specs if spec.repeatable and policy.settled(spec) == "allow"), *more]),
-        output=output,
-        policy=policy,
+        tools={},
+        output=output_of(agent.output),
+        policy=_agent_policy(agent, parts.policy),
         retries=RetryPolicy(parts.recovery.taxonomy, Backoff(settings.backoff, settings.backoff_cap)),
         instructions=agent.instructions,
-        limits=limits,
+        limits=agent.limits,
         settings=agent.settings,
         deps=agent.deps,
-        toolsets=toolsets,
         price=price,
         rules=_rules(settings),
         concurrency=settings.agent_concurrency,
         context_budget=settings.context_budget,
         summary=_summary_model(settings.summary_model, model, parts),
-        read_back=next((tool.spec for tool in more.values()), None),
         memory=memory,
         remember=agent.memory or Memory(),
     )
-    check_price(plan, limits)
-    return plan
+    plan = _equipped(plan, agent, parts)
+    check_price(plan, agent.limits)
+
+    def equip() -> Plan:
+        found = replace(_equipped(plan, agent, parts), equip=equip)
+        learned(found)
+        return found
+
+    return replace(plan, equip=equip) if plan.toolsets else plan
+
+
+def _equipped(plan: Plan, agent: Agent[Any, Any], parts: Parts) -> Plan:
+    """The plan with the tools that the agent has now."""
+    found, toolsets = _tools(agent, parts)
+    tools = {name: parts.recovery.guarded_tool(tool) for name, tool in found.items()}
+    specs = tuple(tool.spec for tool in tools.values())
+    schema = plan.output.schema
+    digest = canonical.digest(
+        agent.name,
+        agent.version,
+        *plan.models,
+        agent.instructions if isinstance(agent.instructions, str) else _name_of(agent.instructions),
+        *[canonical.dumps([spec.name, spec.description, spec.input_schema, spec.effect]) for spec in specs],
+        canonical.dumps(schema.schema) if schema else "text",
+    )[:16]
+    settled = {spec.name: plan.policy.settled(spec) for spec in specs}
+    free = {spec.name for spec in specs if spec.repeatable and settled[spec.name] == "allow"}
+    told = tuple(spec for spec in specs if not (parts.settings.hide_denied and settled[spec.name] == "deny"))
+    read_back = None
+    if tools and ReadBack.NAME not in tools:
+        tools[ReadBack.NAME] = reading = ReadBack(parts.store)
+        read_back = reading.spec
+        free.add(ReadBack.NAME)
+    return replace(plan, tools=tools, toolsets=toolsets, specs=told, free=frozenset(free), digest=digest, read_back=read_back)
 
 
 def check_policies(plans: Mapping[str, Plan]) -> None:
-    """Raise ConfigurationError for rules that name a tool or argument that there is not, or compare unlike things."""
+    """Raise ConfigurationError for rules that name a tool or argument that there is not, or compare unlike things; nothing as
+    long as a toolset is yet to say what tools it has.
+    """
+    if any(not toolset.tools() for plan in plans.values() for toolset in plan.toolsets):
+        return
     known = {name for plan in plans.values() for name in plan.tools}
     for plan in plans.values():
         if isinstance(plan.policy, CedarPolicy):

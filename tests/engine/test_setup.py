@@ -19,6 +19,7 @@ from surefoot.core.ports import Tool
 from surefoot.core.tool import ToolContext
 from surefoot.testing.models import ScriptedModel
 from surefoot.tools.function import tool
+from surefoot.tools.toolset import Tools
 from tests.flows.kit import QUICK, of_kind, opened, results
 
 LOG: list[str] = []
@@ -197,6 +198,37 @@ async def test_a_toolset_is_open_while_its_tools_run(store: str) -> None:
         await app.run(Agent("a", model=model, tools=[box]), "go")
     assert results(model.requests[1])[0].text == "open"
     assert box.log == ["open", "close"]
+
+
+class Connection(Box):
+    """A toolset that knows its tools only once it is open."""
+
+    def tools(self) -> Sequence[Tool]:
+        return super().tools() if self.log[-1:] == ["open"] else ()
+
+
+async def test_tools_that_are_known_once_a_toolset_is_open_can_be_called(store: str) -> None:
+    model = ScriptedModel(("crm_see", {}), "done", "done again")
+    agent = Agent("a", model=model, tools=[Tools([Connection(look)]).renamed({"look": "see"}).prefixed("crm_")], deps=value)
+    async with opened(store) as app:
+        run = await app.run(agent, "go")
+        assert run.output == "done"
+        assert [spec.name for spec in model.requests[0].tools] == ["crm_see"]
+        assert results(model.requests[1])[0].text == "value"
+        asked = (await of_kind(app, run, ev.ModelRequested))[0]
+        assert b"crm_see" in await app.store.load(asked.tools)
+        again = await app.run(agent, "go once more")
+        claims = [(await of_kind(app, one, ev.RunClaimed))[0].agent_digest for one in (run, again)]
+        assert claims[0] != claims[1], "what is known of the tools is part of the digest"
+
+
+async def test_a_toolset_that_brings_a_name_twice_ends_the_run(store: str) -> None:
+    agent = Agent("a", model=ScriptedModel("never"), tools=[look, Connection(look)], deps=value)
+    async with opened(store) as app:
+        run = await app.run(agent, "go")
+    assert run.error is not None
+    assert (run.status, run.error.kind) == ("failed", "setup_failed")
+    assert "two tools named 'look'" in run.error.message
 
 
 async def test_a_toolset_that_cannot_be_opened_ends_the_run(store: str) -> None:

@@ -246,7 +246,7 @@ class Toolset(Protocol):
     """Several tools that come together, perhaps with something to open (a server, a connection)."""
 
     def tools(self) -> Sequence[Tool]:
-        """The tools, once open."""
+        """The tools, once open; before that those that are known already, perhaps none."""
         ...
 
     async def open(self) -> None:

@@ -45,6 +45,7 @@ class Plan:
     ``free`` names the tools whose calls are neither judged nor asked about; ``price`` gives millionths of a dollar, or
     None where unknown; ``models`` names the model, and those that may answer in its place. ``summary`` is the model that
     summarises what a prompt has no room for, ``read_back`` what a model is told of the tool that reads results that were cut.
+    ``equip`` gives the plan with the tools of its toolsets, which may know them only once they are open.
     """
 
     agent: str
@@ -59,6 +60,7 @@ class Plan:
     settings: ModelSettings = ModelSettings()
     deps: Callable[[], Any] | None = None
     toolsets: tuple[Any, ...] = ()
+    equip: Callable[[], Plan] | None = None
     price: Callable[[str, Usage], int | None] = field(default=lambda model, usage: None)
     rules: Rules = Rules()
     concurrency: int | None = None

@@ -49,6 +49,8 @@ async def prepare(work: Work, stack: AsyncExitStack, store: Store) -> bool:
             for toolset in plan.toolsets:
                 await toolset.open()
                 stack.push_async_callback(toolset.close)
+            if plan.equip is not None:
+                work.plan = plan = plan.equip()
             if plan.deps is not None:
                 work.deps = await _enter(stack, plan.deps())
             work.instructions = _rendered(plan, work)

@@ -13,11 +13,15 @@ __all__ = ["Roster"]
 
 
 class Roster:
-    """One application's agents. ``make`` makes an agent's plan, and raises what is wrong with the agent; ``check`` raises
-    what is wrong with all plans together.
+    """One application's agents. ``make`` makes an agent's plan, and raises what is wrong with the agent; what it learns of the
+    agent later it tells the function it is given. ``check`` raises what is wrong with all plans together.
     """
 
-    def __init__(self, make: Callable[[Agent[Any, Any]], Plan], check: Callable[[Mapping[str, Plan]], None]) -> None:
+    def __init__(
+        self,
+        make: Callable[[Agent[Any, Any], Callable[[Plan], None]], Plan],
+        check: Callable[[Mapping[str, Plan]], None],
+    ) -> None:
         self._make, self._check = make, check
         self.agents: dict[str, Agent[Any, Any]] = {}
         self.plans: dict[str, Plan] = {}
@@ -62,7 +66,7 @@ class Roster:
         """The plan of an agent, None when there is no agent of that name."""
         plan = self.plans.get(name)
         if plan is None and name in self.agents:
-            plan = self.plans[name] = self._make(self.agents[name])
+            plan = self.plans[name] = self._make(self.agents[name], self._learn)
             if len(self.plans) == len(self.agents):
                 try:
                     self._check(self.plans)
@@ -70,6 +74,10 @@ class Roster:
                     del self.plans[name]
                     raise
         return plan
+
+    def _learn(self, plan: Plan) -> None:
+        self._check({**self.plans, plan.agent: plan})
+        self.plans[plan.agent] = plan
 
     def plan_of(self, name: str) -> Plan:
         """The plan of an agent. Raises UnknownAgent."""

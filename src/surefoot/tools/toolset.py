@@ -69,11 +69,13 @@ class Tools:
         return _Changed(self, lambda tools: [_Renamed(tool, prefix + tool.name) for tool in tools])
 
     def renamed(self, names: Mapping[str, str]) -> Tools:
-        """The same tools, some with new names: ``{"old": "new"}``. A name no tool has raises ConfigurationError."""
+        """The same tools, some with new names: ``{"old": "new"}``. A name no tool has, once there are tools, raises
+        ConfigurationError.
+        """
 
         def rename(tools: Sequence[Tool]) -> list[Tool]:
             known = [tool.name for tool in tools]
-            for name in names:
+            for name in names if known else ():  # a toolset may know its tools only once it is open
                 if name not in known:
                     raise ConfigurationError(f"there is no tool {name!r} to rename{nearest(name, known)}")
             return [_Renamed(tool, names[tool.name]) if tool.name in names else tool for tool in tools]
