@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from surefoot.approvals import Lists
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.errors import ConfigurationError, DuplicateTool, MissingKey, UnknownAgent, UnknownProvider
@@ -220,6 +221,17 @@ async def test_tools_that_are_known_once_a_toolset_is_open_can_be_called(store: 
         again = await app.run(agent, "go once more")
         claims = [(await of_kind(app, one, ev.RunClaimed))[0].agent_digest for one in (run, again)]
         assert claims[0] != claims[1], "what is known of the tools is part of the digest"
+
+
+@pytest.mark.parametrize(("denied", "kind"), [("look", ""), ("lok", "setup_failed")])
+async def test_rules_about_tools_of_a_toolset_are_looked_at_once_it_is_open(store: str, denied: str, kind: str) -> None:
+    model = ScriptedModel(("look", {}), "done")
+    agent = Agent("a", model=model, tools=[Connection(look)], deps=value)
+    async with opened(store, agent, policy=Lists(deny=(denied,))) as app:
+        run = await app.run(agent, "go")
+    assert (run.error.kind if run.error else "") == kind
+    if not kind:
+        assert "Denied by policy" in results(model.requests[1])[0].text
 
 
 async def test_a_toolset_that_brings_a_name_twice_ends_the_run(store: str) -> None:

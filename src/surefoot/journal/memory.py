@@ -380,14 +380,9 @@ class MemoryStore:
         )
 
     def _prunable(self, kept: _Stream, before: int) -> bool:
-        """Whether a run ended before a time and no run that goes on needs it: its parent, or another of its session."""
-        row = kept.row
-        if row.status not in ENDED or kept.ended_at >= before:
-            return False
-        parent = self._runs.get(row.parent)
-        if parent is not None and parent.row.status not in ENDED:
-            return False
-        return not row.session or all(other.row.status in ENDED for other in self._sessions[_session(row)])
+        row, parent = kept.row, self._runs.get(kept.row.parent)
+        others = [other.row for other in self._sessions[_session(row)]] if row.session else []
+        return kept.ended_at < before and rules.prunable(row, parent.row if parent else None, others)
 
     def _forget(self, record: Record) -> None:
         """Delete the blobs that only this record named."""

@@ -37,6 +37,7 @@ __all__ = [
     "moves",
     "name",
     "project",
+    "prunable",
     "redactable",
     "said",
     "tag_of",
@@ -177,6 +178,11 @@ def cancels(records: Sequence[ev.Record]) -> bool:
 def due_at(row: RunRow) -> int:
     """When a run becomes claimable by the passing of time alone; 0 for never, or already."""
     return {"waiting": row.wake_at, "running": row.lease_until}.get(row.status, 0)
+
+
+def prunable(row: RunRow, parent: RunRow | None, session: Sequence[RunRow]) -> bool:
+    """Whether a run has ended and no run that goes on needs it: its parent, or another of its session."""
+    return row.status in ENDED and (parent is None or parent.status in ENDED) and all(o.status in ENDED for o in session)
 
 
 def matches(query: Query, row: RunRow) -> bool:
