@@ -221,3 +221,15 @@ async def test_what_an_attempt_that_failed_had_started_is_counted(store: str) ->
         run = await app.run(Agent("boss", model=model, tools=[ask]), "go")
         assert (run.output, run.steps) == ("done", 4)
         await check(app, run)
+
+
+async def test_a_child_goes_on_though_its_parent_was_deleted(store: str) -> None:
+    team, clock = Team(1, steps=3), ManualClock()
+    team.worker.limits = Limits(steps=1)
+    async with opened(store, clock=clock) as app:
+        run = await app.run(team.boss, "go")
+        child = (await children(app, run))[0]
+        assert (run.output, child.status) == ("all done", "failed")
+        clock.advance(10)
+        assert await app.prune(timedelta(seconds=1), status=["done"]) == [run.id]
+        assert (await app.resume(child, limits=Limits(steps=9))).output == "worked"

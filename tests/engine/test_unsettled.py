@@ -85,6 +85,19 @@ async def test_a_settled_twin_no_longer_asks(store: str) -> None:
         assert await till.asked(app, till.clerk, "ann", session="s") == "outcome"
 
 
+async def test_another_call_of_the_same_run_is_no_twin(store: str) -> None:
+    till = Till()
+    people = iter(["ann", "bob", "ann"])
+    clerk = Agent("clerk", model=FunctionModel(lambda request: ("pay", {"to": next(people)})), tools=till.clerk.tools)
+    async with opened(store, policy=Free()) as app:
+        run = await app.run(clerk, "go")
+        await app.settle(run.waiting[0], "done")
+        run = await app.wait(run)
+        assert [(request.kind, request.args) for request in run.waiting] == [("outcome", {"to": "bob"})]
+        await app.settle(run.waiting[0], "done")
+        assert [request.kind for request in (await app.wait(run)).waiting] == ["outcome"], "nothing is unsettled any more"
+
+
 async def test_a_child_whose_parent_was_deleted_is_nobodys_twin(store: str) -> None:
     till, clock = Till(), ManualClock()
     async with opened(store, policy=Free(), clock=clock) as app:

@@ -82,8 +82,7 @@ class Families:
         family = _Family(state, plan)
         if work is None or any(call.spent != Spent() or call.attempt > 1 for call in state.open_calls):
             async for child in _below(self._store, run):
-                if child.started is not None:
-                    family.children[child.id] = (child.started.parent_call, _used(child.spent))
+                family.children[child.id] = (_call(child), _used(child.spent))
         if run in self._families:  # another child was here first
             return True
         self._families[run] = family
@@ -132,8 +131,7 @@ async def spent_below(store: Store, run: str) -> dict[str, Spent]:
     """What the runs that each call of a run started have used, children of children included where they are recorded."""
     found: dict[str, Spent] = {}
     async for child in _below(store, run):
-        call = child.started.parent_call if child.started is not None else ""
-        found[call] = found.get(call, Spent()) + child.spent
+        found[_call(child)] = found.get(_call(child), Spent()) + child.spent
     return found
 
 
@@ -143,6 +141,10 @@ async def _below(store: Store, run: str) -> AsyncIterator[State]:
         for row in rows:
             yield fold(await store.read(row.id))
         query = replace(query, before=rows[-1].id)
+
+
+def _call(state: State) -> str:
+    return "" if state.started is None else state.started.parent_call
 
 
 def _parent(state: State) -> str:
