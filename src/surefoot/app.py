@@ -12,7 +12,7 @@ from typing_extensions import TypeVar
 
 from surefoot.approvals.layers import PolicyChoice
 from surefoot.core import events as ev
-from surefoot.core.agent import Agent
+from surefoot.core.agent import Agent, check_limits
 from surefoot.core.errors import ConfigurationError, RunError, RunNotFound, UnknownEvent
 from surefoot.core.memory import Memory
 from surefoot.core.model import Delta
@@ -223,6 +223,8 @@ class App:
         ``limits`` and ``deadline`` take the place of those it had. Raises RunError for a cancelled run, UnknownAgent.
         """
         row = await self._parts.store.get(await self._id(run))
+        if limits is not None:
+            check_limits(limits, "a run")
         self._parts.check_price(self._roster.plan_of(row.agent), limits)
         until = deadline_of(self._parts.clock, deadline)
         await desk.resumed(self._parts.store, row.id, ev.RunResumed(by, limits, until))

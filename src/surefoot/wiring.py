@@ -17,7 +17,7 @@ from surefoot.core import canonical
 from surefoot.core.agent import Agent, ToolChoice
 from surefoot.core.errors import ConfigurationError, DuplicateTool, UnknownPrice
 from surefoot.core.memory import Memory
-from surefoot.core.ports import Clock, Embedder, Model, Policy, Sink, Store, Tool, Toolset
+from surefoot.core.ports import Clock, Embedder, Model, Policy, Sink, Store, Tool, Toolset, Upkeep
 from surefoot.core.values import Limits
 from surefoot.embed.files import has_packaged
 from surefoot.engine.plan import Plan, Rules
@@ -62,6 +62,8 @@ class Parts:
         self._derive: Derive | None = None
         if isinstance(store, str):
             store, self._tables, self._derive = _store(store, settings, self.clock)
+        elif not isinstance(store, Upkeep):
+            raise ConfigurationError(f"{store!r:.100} is no store; use 'sqlite:agent.db' (a file), 'memory:', or a Store")
         self.store: Store = store
         self.live = live_of(self.store, self.clock)
         self.models = Models(embedder=_minilm)
@@ -308,7 +310,10 @@ def _models(agent: Agent[Any, Any], parts: Parts) -> list[Model]:
     choice = agent.model or parts.settings.model
     if not choice:
         return [parts.models.default()]
-    choices = [choice] if isinstance(choice, (str, Model)) else choice
+    choices = [choice] if isinstance(choice, (str, Model)) or not isinstance(choice, Sequence) else choice
+    for one in choices:
+        if not isinstance(one, (str, Model)):
+            raise ConfigurationError(f"agent {agent.name!r}: {one!r:.100} is no model: give a Model, or its 'provider:name'")
     return [parts.models.model(one) if isinstance(one, str) else one for one in choices]
 
 

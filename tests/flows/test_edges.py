@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
+from surefoot.app import App
 from surefoot.core.agent import Agent
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.events import ToolReturned
-from surefoot.core.messages import Message
+from surefoot.core.messages import LARGEST, File, Message
 from surefoot.core.tool import ToolContext
 from surefoot.core.values import Limits
-from surefoot.testing.models import FunctionModel
+from surefoot.testing.models import FunctionModel, ScriptedModel
 from surefoot.tools.function import tool
-from tests.flows.kit import of_kind, opened
+from tests.flows.kit import of_kind, opened, results
 
 ECHO = Agent("echo", model=FunctionModel(lambda request: request.messages[-1].text))
 
@@ -45,7 +46,7 @@ async def test_runs_are_pruned_by_an_age_or_a_time_only(store: str, age: Any) ->
         ({"user": None}, "a run's user must be text, not None; leave it out"),
         ({"tags": [2026]}, "a tag must be text, not 2026"),
         ({"session": "\ud800"}, "lone surrogate"),
-        ({"limits": Limits(steps="3")}, r"limits\.steps"),  # type: ignore[arg-type]
+        ({"limits": Limits(steps="3")}, r"Limits\(steps='3'\) is no limit"),  # type: ignore[arg-type]
         ({"history": [Message("user", ("hi",))]}, "cannot be stored"),  # type: ignore[arg-type]
     ],
     ids=str,
@@ -146,3 +147,57 @@ async def test_a_list_by_what_no_run_has_is_refused() -> None:
 def test_an_agent_is_checked_where_it_is_made(values: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         Agent(**{"name": "clerk", **values})
+
+
+@pytest.mark.parametrize("store", [None, 5, object()])
+async def test_what_is_no_store_is_refused(store: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is no store; use 'sqlite:"):
+        App(store)
+
+
+@pytest.mark.parametrize("field", ["steps", "tool_calls", "tokens", "cost", "seconds"])
+@pytest.mark.parametrize("value", [-1, float("nan"), "3", True])
+async def test_a_limit_that_is_none_is_refused(field: str, value: Any) -> None:
+    wrong: Any = Limits(**{field: value})
+    words = rf"Limits\({field}={value!r}\) is no limit"
+    with pytest.raises(ConfigurationError, match=f"agent 'a': {words}"):
+        Agent("a", limits=wrong)
+    priced = Agent("priced", model=ScriptedModel("done", name="openai:gpt-4o-mini"))
+    async with opened("memory:") as app:
+        with pytest.raises(ConfigurationError, match=words):
+            await app.run(priced, "go", limits=wrong)
+        assert await app.list() == []
+        run = await app.run(priced, "go", limits=Limits(steps=0))
+        with pytest.raises(ConfigurationError, match=words):
+            await app.resume(run, limits=wrong)
+        assert (await app.resume(run, limits=Limits(steps=1, cost=None, seconds=float("inf")))).status == "done"
+
+
+@pytest.mark.parametrize("query", [{"text": 5}, {"limit": 0}, {"limit": -1}, {"limit": True}, {"limit": "3"}, {"session": None}])
+async def test_a_list_by_what_is_no_value_is_refused(query: Any) -> None:
+    async with opened("memory:") as app:
+        with pytest.raises(TypeError, match=r"as text, not by|a whole number from 1"):
+            await app.list(**query)
+
+
+async def test_a_model_that_is_none_is_refused() -> None:
+    wrong: Any = 5
+    with pytest.raises(ConfigurationError, match="5 is no model: give a Model"):
+        async with opened("memory:", Agent("a", model=wrong)):
+            pass
+
+
+async def test_a_part_beyond_what_is_kept_is_refused_before_it_is_stored(store: str) -> None:
+    huge = File(b"\xff" * (LARGEST + 1), name="film.mp4")
+
+    @tool(effect="read")
+    def film() -> File:
+        return huge
+
+    model = ScriptedModel(("film", {}), "done")
+    async with opened(store) as app:
+        with pytest.raises(ConfigurationError, match=r"film.mp4 of 268,435,457 bytes is more than .* give it by url"):
+            await app.run(ECHO, huge)
+        run = await app.run(Agent("a", model=model, tools=[film]), "go")
+        assert run.output == "done"
+    assert "film.mp4 of 268,435,457 bytes is more than the 268,435,456" in results(model.requests[1])[0].text

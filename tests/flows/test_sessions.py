@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
-from surefoot.core.messages import Message, Text
+from surefoot.core.errors import ConfigurationError
+from surefoot.core.messages import Message, Text, ToolCall, ToolResult
 from surefoot.core.model import ModelRequest
 from surefoot.core.values import Limits
 from surefoot.settings import Settings
@@ -196,6 +199,27 @@ async def test_a_run_may_start_from_an_existing_conversation(store: str) -> None
     assert said(model.requests[0]) == [("user", "hi"), ("assistant", "hello"), ("user", "how are you?")]
     assert len(said(model.requests[1])) == 5
     assert said(model.requests[2]) == [("user", "only this")]
+
+
+async def test_a_conversation_with_a_call_that_had_no_result_is_made_whole(store: str) -> None:
+    user, asked = Message("user", (Text("hi"),)), Message("assistant", (ToolCall("0.0", "look"), ToolCall("0.1", "look")))
+    half = Message("tool", (ToolResult("0.1", "look", "seen"),))
+    model = ScriptedModel(*["fine"] * 4)
+    agent = Agent("a", model=model)
+    told = []
+    async with opened(store) as app:
+        for history in ([user, asked], [user, asked, half], [user, asked, half, asked, user], [user, asked, user, asked]):
+            await app.run(agent, "go on", history=history)
+            told.append([(role, text) for role, text in said(model.requests[-1]) if role == "tool"])
+        with pytest.raises(ConfigurationError, match=r"a result of call '0\.1', which the message before it does not make"):
+            await app.run(agent, "go on", history=[user, half])
+    none = "[no result]"
+    assert told == [
+        [("tool", f"{none} | {none}")],
+        [("tool", f"seen | {none}")],
+        [("tool", f"seen | {none}"), ("tool", f"{none} | {none}")],
+        [("tool", f"{none} | {none}")] * 2,
+    ]
 
 
 async def test_a_session_goes_on_in_another_process(store: str) -> None:

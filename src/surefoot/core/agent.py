@@ -14,7 +14,7 @@ from surefoot.core.ports import Model, Tool, Toolset
 from surefoot.core.tool import ToolContext
 from surefoot.core.values import Limits
 
-__all__ = ["Agent", "DEFAULT_LIMITS", "Instructions", "ModelChoice", "ToolChoice"]
+__all__ = ["Agent", "DEFAULT_LIMITS", "Instructions", "ModelChoice", "ToolChoice", "check_limits"]
 
 Deps = TypeVar("Deps", default=Any)
 Out = TypeVar("Out", default=str)
@@ -157,7 +157,17 @@ def _check(name: object, tools: object, limits: object, memory: object) -> None:
         raise ConfigurationError("an agent needs a name: Agent('clerk', …)")
     if not isinstance(tools, Iterable) or isinstance(tools, (str, bytes, Mapping)):
         raise ConfigurationError(f"agent {name!r}: tools must be a list, not {tools!r:.100}: tools=[add]")
-    if not isinstance(limits, Limits):
-        raise ConfigurationError(f"agent {name!r}: limits must be Limits(…), not {limits!r:.100}: Limits(steps=5)")
+    check_limits(limits, f"agent {name!r}")
     if not isinstance(memory, Memory | None):
         raise ConfigurationError(f"agent {name!r}: memory must be Memory(…), not {memory!r:.100}: memory=Memory()")
+
+
+def check_limits(limits: object, whose: str) -> None:
+    """Raise ConfigurationError for limits that are none: a number below nothing would end a run at once, NaN never."""
+    if not isinstance(limits, Limits):
+        raise ConfigurationError(f"{whose}: limits must be Limits(…), not {limits!r:.100}: Limits(steps=5)")
+    for name in limits.__struct_fields__:
+        value = getattr(limits, name)
+        kinds = int if name in ("steps", "tool_calls", "tokens") else int | float
+        if value is not None and (not isinstance(value, kinds) or isinstance(value, bool) or not value >= 0):
+            raise ConfigurationError(f"{whose}: Limits({name}={value!r:.50}) is no limit; give a number from 0, or leave it out")

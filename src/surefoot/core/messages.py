@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 __all__ = [
+    "LARGEST",
     "File",
     "Image",
     "Message",
@@ -22,7 +23,11 @@ __all__ = [
     "ToolResult",
     "Usage",
     "text_of",
+    "too_large",
 ]
+
+#: Bytes that are kept of one image or file: no model takes more, and a database keeps at most a gigabyte in one piece.
+LARGEST = 256 * 1024 * 1024
 
 
 class Text(msgspec.Struct, frozen=True, gc=False, tag="text", tag_field="type", omit_defaults=True):
@@ -133,6 +138,12 @@ class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             self.cache_write - other.cache_write,
             self.reasoning - other.reasoning,
         )
+
+
+def too_large(part: Image | File) -> str:
+    """What is wrong with a part that holds more than `LARGEST`."""
+    name = getattr(part, "name", "") or part.media_type
+    return f"{name} of {len(part.data):,} bytes is more than the {LARGEST:,} that are kept of one part"
 
 
 def text_of(parts: tuple[Part, ...]) -> str:

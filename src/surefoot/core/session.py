@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from surefoot.core.messages import Message, ToolResult
+from surefoot.core.messages import Message, ToolCall, ToolResult
 from surefoot.core.state import ENDED, State
 
-__all__ = ["conversation"]
+__all__ = ["conversation", "whole"]
 
 
 def conversation(runs: Iterable[State]) -> list[Message]:
@@ -32,3 +32,33 @@ def conversation(runs: Iterable[State]) -> list[Message]:
             )
         messages.extend(state.incoming)
     return messages
+
+
+def whole(messages: Iterable[Message]) -> list[Message]:
+    """The messages with a result for every call, as providers want it: one that is missing says so.
+
+    Raises ValueError for a result of a call that the message before does not make.
+    """
+    found: list[Message] = []
+    due: dict[str, ToolCall] = {}
+    for message in messages:
+        results = [part for part in message.parts if isinstance(part, ToolResult)]
+        for result in results:
+            if due.pop(result.call, None) is None:
+                raise ValueError(f"there is a result of call {result.call!r}, which the message before it does not make")
+        if not results:
+            _complete(found, due)
+        found.append(message)
+        if message.role == "assistant":
+            due = {part.id: part for part in message.parts if isinstance(part, ToolCall)}
+    _complete(found, due)
+    return found
+
+
+def _complete(messages: list[Message], due: dict[str, ToolCall]) -> None:
+    """Add results for the calls of the last turn that have none."""
+    if due:
+        told = messages.pop().parts if messages[-1].role == "tool" else ()
+        missing = [ToolResult(call.id, call.name, "[no result]", True, (), call.provider_id) for call in due.values()]
+        messages.append(Message("tool", (*told, *missing)))
+        due.clear()

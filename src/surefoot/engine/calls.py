@@ -11,7 +11,7 @@ import msgspec
 from surefoot.core import events as ev
 from surefoot.core.call import Call
 from surefoot.core.errors import DiskFull
-from surefoot.core.messages import File, Image, Part
+from surefoot.core.messages import LARGEST, File, Image, Part, too_large
 from surefoot.core.ports import Tool
 from surefoot.core.tool import Done, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Failure, Verdict
@@ -271,6 +271,8 @@ async def stored(work: Work, parts: Sequence[P]) -> tuple[P, ...]:
     result: list[P] = []
     for part in parts:
         if isinstance(part, Image | File) and part.data:
+            if len(part.data) > LARGEST:
+                raise TypeError(f"{too_large(part)}; keep it where it is, and return where that is")
             result.append(msgspec.structs.replace(part, data=b"", blob=await work.blobs.save(part.data)))
         else:
             result.append(part)

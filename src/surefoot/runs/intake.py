@@ -13,9 +13,11 @@ import msgspec
 
 from surefoot.core import canonical, codec
 from surefoot.core import events as ev
+from surefoot.core.agent import check_limits
 from surefoot.core.errors import ConfigurationError, JournalCorrupt, RunConflict
-from surefoot.core.messages import File, Image, Message, Part, Text
+from surefoot.core.messages import LARGEST, File, Image, Message, Part, Text, too_large
 from surefoot.core.ports import Blobs, Clock, Query, RunRow, Store
+from surefoot.core.session import whole
 from surefoot.core.state import ENDED
 from surefoot.core.values import Limits
 
@@ -129,6 +131,12 @@ def query_of(options: ListOptions) -> Query:
     unknown = sorted(set(options) - ListOptions.__annotations__.keys())
     if unknown:
         raise TypeError(f"runs are not listed by {unknown[0]!r}; there is {', '.join(sorted(ListOptions.__annotations__))}")
+    for name, value in options.items():
+        if name not in ("status", "tags", "limit") and not isinstance(value, str):
+            raise TypeError(f"runs are listed by {name} as text, not by {value!r:.100}")
+    limit: object = options.get("limit", 1)
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise TypeError(f"the limit of a list must be a whole number from 1, not {limit!r:.100}")
     query = {**options}
     status = options.get("status", ())
     words = (status,) if isinstance(status, str) else tuple(status)
@@ -167,6 +175,8 @@ async def storable(blobs: Blobs, prompt: Input) -> tuple[_Part, ...]:
         if isinstance(part, str):
             result.append(Text(canonical.sound(part)))
         elif isinstance(part, (Image, File)) and part.data:
+            if len(part.data) > LARGEST:
+                raise ConfigurationError(f"{too_large(part)}; give it by url")
             result.append(msgspec.structs.replace(part, data=b"", blob=await blobs.save(part.data)))
         elif isinstance(part, Text):
             result.append(Text(canonical.sound(part.text)))
@@ -181,7 +191,11 @@ async def storable(blobs: Blobs, prompt: Input) -> tuple[_Part, ...]:
 
 async def _first_event(store: Store, clock: Clock, agent: str, prompt: Input, options: RunOptions) -> ev.RunStarted:
     _known(options)
-    history = tuple([await _stored_message(store, message) for message in options.get("history", ())])
+    try:
+        told = whole(options.get("history", ()))
+    except ValueError as error:
+        raise ConfigurationError(f"a run cannot go on from this history: {error}") from None
+    history = tuple([await _stored_message(store, message) for message in told])
     parts = await storable(store, prompt)
     if not parts and not history:
         raise ConfigurationError("there is nothing to do: give the run a prompt, or a history")
@@ -212,8 +226,11 @@ def _known(options: RunOptions) -> None:
     for name in _TEXTS:
         if not isinstance(given.get(name, ""), str):
             raise TypeError(f"a run's {name} must be text, not {given[name]!r:.100}; leave it out for none")
-    if not isinstance(given.get("limits"), Limits | None):
-        raise TypeError(f"a run's limits must be Limits(…), not {given['limits']!r:.100}")
+    limits = given.get("limits")
+    if not isinstance(limits, Limits | None):
+        raise TypeError(f"a run's limits must be Limits(…), not {limits!r:.100}")
+    if limits is not None:
+        check_limits(limits, "a run")
     if not isinstance(given.get("context", {}), Mapping):
         raise TypeError(f"a run's context must be a dict, not {given['context']!r:.100}")
     history = given.get("history", ())
