@@ -12,11 +12,11 @@ import re
 from collections import Counter
 
 import pytest
-from hypothesis import settings
+from hypothesis import core, settings
 
 from tests.components import require, required
 
-# A shared machine has no deadline worth failing for; --hypothesis-seed and the printed blob repeat a failure.
+# A shared machine has no deadline worth failing for; --seed and the printed blob repeat a failure.
 settings.register_profile("quick", deadline=None, print_blob=True)
 settings.register_profile("proof", deadline=None, print_blob=True, max_examples=2_000)
 
@@ -32,6 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.seed is None:  # xdist hands the options, and so this seed, to its workers
         config.option.seed = random.SystemRandom().randrange(2**32)
     settings.load_profile("proof" if config.option.proof else "quick")
+    if config.getoption("hypothesis_seed", None) is None:
+        core.global_force_seed = config.option.seed
 
 
 def pytest_report_header(config: pytest.Config) -> str:
