@@ -287,9 +287,7 @@ class ToolStarted(_Event, frozen=True, gc=False, tag="tool.started"):
 
 
 class ToolProgressed(_Event, frozen=True, gc=False, tag="tool.progressed"):
-    """A tool says how far it is; with ``waiting``, its body has stopped cleanly until those runs have ended. ``spent``, here
-    and in its outcome, is all that the runs it started have used, whichever attempt started them.
-    """
+    """A tool says how far it is; with ``waiting``, its body stopped until those runs end. ``spent``: what all its runs used."""
 
     call: str
     note: str = ""
