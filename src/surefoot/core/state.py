@@ -97,11 +97,16 @@ class State:
         """What the run used so far, its children included."""
         return Spent(self.steps, self.tool_calls, self.usage, self.cost)
 
-    def spend(self, call: Call, spent: Spent | None) -> None:
+    def spend(self, more: Spent) -> None:
+        """Add what was used."""
+        total = self.spent + more
+        self.steps, self.tool_calls, self.usage, self.cost = total.steps, total.tool_calls, total.usage, total.cost
+
+    def charge(self, call: Call, spent: Spent | None) -> None:
         """Take in what the runs that a call started have used in all; None is as much as before."""
         if spent is not None:
-            total, call.spent = self.spent + (spent - call.spent), spent
-            self.steps, self.tool_calls, self.usage, self.cost = total.steps, total.tool_calls, total.usage, total.cost
+            self.spend(spent - call.spent)
+            call.spent = spent
 
     @property
     def open_calls(self) -> list[Call]:
@@ -260,8 +265,7 @@ def _calls_judged(state: State, event: ev.CallsJudged, record: ev.Record) -> Non
 
 def _approval_requested(state: State, event: ev.ApprovalRequested, record: ev.Record) -> None:
     call = state.call(event.call)
-    call.status, call.request, call.digest = "asked", event.request, event.digest
-    call.effect = event.effect or call.effect
+    call.status, call.request, call.digest, call.effect = "asked", event.request, event.digest, event.effect or call.effect
     state.requests[event.request] = Request(
         event.request, record.stream, call.id, event.kind, event.tool, call.arguments, event.digest, event.reason,
         call.effect, record.time, event.expires_at, event.verdict,
@@ -320,7 +324,7 @@ def _tool_started(state: State, event: ev.ToolStarted, record: ev.Record) -> Non
 
 def _tool_progressed(state: State, event: ev.ToolProgressed, record: ev.Record) -> None:
     call = state.call(event.call)
-    state.spend(call, event.spent)
+    state.charge(call, event.spent)
     if event.waiting and call.status == "started":
         call.status, call.waits_on = "suspended", event.waiting
         state.barren_claims = 0
@@ -333,7 +337,7 @@ def _tool_returned(state: State, event: ev.ToolReturned, record: ev.Record) -> N
         text += f"\n[{len(event.result)} of {event.size} characters; the whole result has the handle {event.blob[:16]}]"
     state.barren_claims = 0
     call = state.call(event.call)
-    state.spend(call, event.spent)
+    state.charge(call, event.spent)
     call.close(text, parts=event.parts)
     _close_step(state)
 
@@ -341,7 +345,7 @@ def _tool_returned(state: State, event: ev.ToolReturned, record: ev.Record) -> N
 def _tool_failed(state: State, event: ev.ToolFailed, record: ev.Record) -> None:
     call = state.call(event.call)
     state.barren_claims = 0
-    state.spend(call, event.spent)
+    state.charge(call, event.spent)
     if event.retry_at:
         call.status, call.retry_at = "retrying", event.retry_at
         return
