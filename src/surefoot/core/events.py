@@ -2,9 +2,8 @@
 
 A run is a list of these. The journal stamps each with its stream, sequence number, epoch and time and gives it back as a
 `Record`. Stored forms are forever: a tag or a field changes only by adding, or by an upcaster in `core.codec`. Times are whole
-microseconds since the Unix epoch, money is in millionths of a US dollar, durations are in microseconds.
-
-`Event` is the union of what a run's stream holds, `AppEvent` of what the one stream named ``app`` holds.
+microseconds since the Unix epoch, money is in millionths of a US dollar, durations are in microseconds. `Event` is the union of
+what a run's stream holds, `AppEvent` of what the one stream named ``app`` holds.
 """
 
 from __future__ import annotations
