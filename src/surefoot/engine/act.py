@@ -13,6 +13,7 @@ from surefoot.core.errors import InvalidArguments, ModelError
 from surefoot.core.messages import File, Image, Part, Reasoning, Text, ToolCall
 from surefoot.core.model import ModelReply, ModelRequest
 from surefoot.core.ports import Judged
+from surefoot.core.state import State
 from surefoot.core.values import Failure, Verdict
 from surefoot.engine.bodies import Interrupted, TimeUp, is_cancelled
 from surefoot.engine.calls import stored
@@ -76,9 +77,13 @@ async def ask(work: Work, attempt: int) -> None:
         await _seen(work)
         work.ledger.hold(*_fell_back(plan.model.name, reply), replied)
         return
-    took = work.clock.monotonic() - began
+    await _failed(work, state, failure, work.clock.monotonic() - began)
+
+
+async def _failed(work: Work, state: State, failure: Exception, took: float) -> None:
+    """Record that a request failed; where its prompt was too long, make it shorter first."""
     await _seen(work)
-    failed = model_failed(state, failure, plan, work.clock.now(), work.clock.jitter(), took)
+    failed = model_failed(state, failure, work.plan, work.clock.now(), work.clock.jitter(), took)
     if failed.error.kind == "context_overflow" and not state.model_failures:
         await _overflowed(work, failed, elsewhere=isinstance(failure, ModelError) and failure.again)
         return
