@@ -170,18 +170,19 @@ async def through(app: App, run: Run[Any]) -> Run[Any]:
 
 
 async def test_children_cut_short_by_a_cancellation_are_counted(store: str) -> None:
-    team, inside = Team(2), asyncio.Event()
+    team, inside = Team(2), asyncio.Semaphore(0)
 
     @tool(effect="read", name="look")
     async def hang() -> str:
-        inside.set()
+        inside.release()
         await asyncio.Event().wait()
         return "never"
 
     team.worker = Agent("worker", model=team.worker.model, tools=[hang])
     async with opened(store) as app:
         run = await app.start(team.boss, "go")
-        await inside.wait()
+        for _ in range(2):
+            await inside.acquire()
         run = await app.cancel(run)
         assert run.status == "cancelled"
         await check(app, run)
