@@ -99,8 +99,7 @@ class Leases(Protocol):
 
     async def claim(self, run: str, worker: str, seconds: float, agent_digest: str = "") -> Claim | None:
         """Take a run that is due: epoch + 1, and a run.claimed event. None when it is not to be had: it ended or waits,
-        another's lease holds, or an earlier run of its session (same tenant, user and session) is ready or running. A run
-        that somebody wants to stop does not wait for its session's turn.
+        another's lease holds, or an earlier run of its session is ready or running, unless somebody wants this one to stop.
         """
         ...
 
