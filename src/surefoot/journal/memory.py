@@ -362,10 +362,8 @@ class MemoryStore:
     def _missed(self, kept: _Stream, events: Sequence[Event | AppEvent]) -> bool:
         """Whether a run that this one is about to wait for ended since this one was claimed, and so woke nobody."""
         last = events[-1] if events else None
-        if type(last) is not ev.RunSuspended:
-            return False
-        children = [self._runs[name] for name in last.waiting_for if name in self._runs]
-        return any(child.ended > kept.claimed for child in children)
+        waits = last.waiting_for if type(last) is ev.RunSuspended else ()
+        return any(self._runs[name].ended > kept.claimed for name in waits if name in self._runs)
 
     def _held(self, kept: _Stream) -> bool:
         """Whether an earlier run of the session holds this one, which is not to be cancelled."""
