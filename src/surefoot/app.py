@@ -11,12 +11,13 @@ from typing import Any, Literal, Self, Unpack, overload
 from typing_extensions import TypeVar
 
 from surefoot.approvals.layers import PolicyChoice
+from surefoot.approvals.queue import RolesOf
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent, check_limits
-from surefoot.core.errors import ConfigurationError, RunError, RunNotFound, UnknownEvent
+from surefoot.core.errors import ConfigurationError, RunError, UnknownEvent
 from surefoot.core.memory import Memory
 from surefoot.core.model import Delta
-from surefoot.core.ports import Clock, Query, RunRow, Sink, Store
+from surefoot.core.ports import Clock, RunRow, Sink, Store
 from surefoot.core.ports import Memory as MemoryPort
 from surefoot.core.request import Request
 from surefoot.core.run import Run, run_of
@@ -26,6 +27,7 @@ from surefoot.engine.worker import Settings as WorkerSettings
 from surefoot.engine.worker import Worker
 from surefoot.recovery.options import Recovery
 from surefoot.runs import desk, rewind
+from surefoot.runs.decisions import DecideOptions, Decisions
 from surefoot.runs.following import below, child, driven, follow, merged, soon
 from surefoot.runs.home import Home
 from surefoot.runs.intake import Input, ListOptions, RunOptions, add, deadline_of, ended_before, inherited, query_of, storable
@@ -53,6 +55,7 @@ class App:
         clock: time, for tests.
         telemetry: where runs show themselves, beside what the settings ask for: each a Sink.
         recovery: what failures are, and when breakers open.
+        roles: who has which roles, as a mapping or a function of the name; from ``SUREFOOT_ROLES`` when not given.
 
     Opens on first use, or with ``async with``. Belongs to the event loop it was opened on; from anywhere else, use
     `run_sync`.
@@ -69,13 +72,15 @@ class App:
         clock: Clock | None = None,
         telemetry: Sequence[Sink] = (),
         recovery: Recovery | None = None,
+        roles: Mapping[str, Sequence[str]] | RolesOf | None = None,
     ) -> None:
         from surefoot.wiring import assemble  # with it come stores and providers: on first need, so that importing is quick
 
         self._parts = assemble(store, settings, clock, policy, telemetry, recovery)
-        self._approve = approve
-        self._roster = Roster(self._parts.plan_of, self._parts.check_policies)
+        self._approve, self.policy = approve, self._parts.policy
         parts = self._parts
+        self._roster = Roster(self._parts.plan_of, self._parts.check_policies)
+        self._decisions = Decisions(parts.store, parts.clock, parts.policy, self._roster.plan, parts.roles(roles))
         self._home = Home(parts.store, parts.live, self._hire, parts.farewell, parts.settings.grace)
         for agent in agents:
             self._roster.name(agent)
@@ -208,7 +213,7 @@ class App:
     async def list(self, **query: Unpack[ListOptions]) -> list[Run[Any]]:
         """Runs that match, newest first."""
         await self.open()
-        return [await self.get(row.id) for row in await self._parts.store.find(query_of(query))]
+        return [await self._seen(state) for state in await desk.listed(self._parts.store, query_of(query))]
 
     async def resume(
         self,
@@ -266,14 +271,17 @@ class App:
         except TimeoutError:
             return await self.get(states[0].id)
 
-    async def decide(self, request: Request | str, *, approve: bool, by: str = "", reason: str = "") -> Run[Any]:
-        """Say yes or no to a question. Of an unknown outcome, yes means: run it again; no means: give up.
+    async def decide(self, request: Request | str, **said: Unpack[DecideOptions]) -> Run[Any]:
+        """Answer a question: ``approve=True`` or ``False``, with ``edit={…}`` other arguments, ``answer="…"`` in the tool's
+        place, ``ask="…"`` back. Of an unknown outcome, yes means: run it again; no means: give up. See `DecideOptions`.
 
-        Raises RequestNotFound; AlreadyDecided when someone was faster; TypeError when ``approve`` is not True or False.
+        Raises RequestNotFound; AlreadyDecided; MayNotDecide; InvalidArguments for an edit; TypeError for what is no decision.
         """
-        if not isinstance(approve, bool):  # nobody's "n" is taken for a yes
-            raise TypeError(f"approve must be True or False, not {approve!r:.100}")
-        return await self._settle(request, "approve" if approve else "deny", by, reason)
+        return await self._settled(self._decisions.decide(request, said))
+
+    async def revoke(self, request: Request | str, *, by: str = "", reason: str = "") -> Run[Any]:
+        """Take an approval back that was not used yet, or that holds for more of its run. Raises RequestNotFound."""
+        return await self._settled(self._decisions.revoke(request, by, reason))
 
     async def settle(
         self,
@@ -288,12 +296,11 @@ class App:
 
         Raises RequestNotFound; AlreadyDecided; RunError when the question is not about an outcome.
         """
-        return await self._settle(request, outcome, by, reason, result)
+        return await self._settled(self._decisions.settle(request, outcome, by, reason, result))
 
-    async def _settle(self, request: Request | str, decision: str, by: str, reason: str, result: str | None = None) -> Run[Any]:
+    async def _settled(self, said: Awaitable[State]) -> Run[Any]:
         await self.open()
-        name = request if isinstance(request, str) else request.id
-        state = await desk.settle(self._parts.store, name, decision, by, reason, result)
+        state = await said
         await self._take(state)
         return await self._seen(state)
 
@@ -363,16 +370,8 @@ class App:
         """The run's id; a caller's own id is looked up."""
         if isinstance(run, Run):
             return run.id
-        if not run:  # every run without a caller's id would match
-            raise RunNotFound(run)
         await self.open()
-        try:
-            return (await self._parts.store.get(run)).id
-        except RunNotFound:
-            rows = await self._parts.store.find(Query(key=run, limit=2))
-            if len(rows) != 1:
-                raise
-            return rows[0].id
+        return await desk.named(self._parts.store, run)
 
     async def _seen(self, state: State) -> Run[Any]:
         plan = self._roster.plan(state.agent)
@@ -381,7 +380,7 @@ class App:
 
     async def _asked(self, requests: Sequence[Request]) -> bool:
         """Put questions to the `approve` callback; whether it settled any."""
-        return self._approve is not None and await desk.put_to(self._parts.store, requests, self._approve)
+        return self._approve is not None and await self._decisions.put_to(requests, self._approve)
 
     async def _child(
         self,

@@ -42,6 +42,7 @@ class Settings:
         backoff: seconds of the first delay before another try, doubled each time, with full jitter.
         backoff_cap: seconds no delay passes.
         policy: files or folders of Cedar rules that hold for every agent, separated as in ``PATH``.
+        roles: who has which roles: ``dana=approver,admin; joe=viewer``.
         hide_denied: do not show a model the tools whose calls a policy always denies.
         trace_dir: the folder in which each run is written as ``trace_{run}.jsonl`` while it happens; empty: none is.
         trace_content: whether those files hold what was said.
@@ -71,6 +72,7 @@ class Settings:
     backoff: float = 0.5
     backoff_cap: float = 60.0
     policy: str = ""
+    roles: str = ""
     hide_denied: bool = True
     trace_dir: str = ""
     trace_content: bool = True

@@ -12,12 +12,15 @@ from typing import Any, cast
 
 from surefoot.approvals.layers import Layer, Lists, PolicyChoice, Source, layers_of
 from surefoot.approvals.policy import CedarPolicy
+from surefoot.approvals.protocol import protocol
+from surefoot.approvals.queue import RolesOf, roles_of
 from surefoot.clock import SystemClock
 from surefoot.core import canonical
 from surefoot.core.agent import Agent, ToolChoice
 from surefoot.core.errors import ConfigurationError, DuplicateTool, UnknownPrice
 from surefoot.core.memory import Memory
 from surefoot.core.ports import Clock, Embedder, Model, Policy, Sink, Store, Tool, Toolset, Upkeep
+from surefoot.core.tool import FINAL_ANSWER
 from surefoot.core.values import Limits
 from surefoot.embed.files import has_packaged
 from surefoot.engine.plan import Plan, Rules
@@ -40,7 +43,7 @@ from surefoot.tools.function import FunctionTool, as_tool
 from surefoot.tools.output import output_of
 from surefoot.tools.readback import ReadBack
 
-__all__ = ["Parts", "assemble", "check_policies", "check_price", "plan_of"]
+__all__ = ["Parts", "assemble", "check_policies", "check_price", "plan_of", "policy_for"]
 
 
 class Parts:
@@ -84,6 +87,12 @@ class Parts:
         for memory in self._memories.values():
             memory.close()
         await self.models.aclose()
+
+    def roles(self, given: Mapping[str, Sequence[str]] | RolesOf | None) -> RolesOf | None:
+        """Who has which roles: what is given, else what the settings say; None for no roles at all."""
+        if given is None:
+            return roles_of(self.settings.roles)
+        return given if callable(given) else lambda name: given.get(name, ())
 
     def plan_of(self, agent: Agent[Any, Any], learned: Callable[[Plan], None]) -> Plan:
         """See `plan_of`."""
@@ -167,7 +176,7 @@ def plan_of(agent: Agent[Any, Any], parts: Parts, learned: Callable[[Plan], None
         models=tuple(one.name for one in models),
         tools={},
         output=output_of(agent.output),
-        policy=_agent_policy(agent, parts.policy),
+        policy=policy_for(agent, parts.policy),
         retries=RetryPolicy(parts.recovery.taxonomy, Backoff(settings.backoff, settings.backoff_cap)),
         instructions=agent.instructions,
         limits=agent.limits,
@@ -207,14 +216,18 @@ def _equipped(plan: Plan, agent: Agent[Any, Any], parts: Parts) -> Plan:
         canonical.dumps(schema.schema) if schema else "text",
     )[:16]
     settled = {spec.name: plan.policy.settled(spec) for spec in specs}
-    free = {spec.name for spec in specs if spec.repeatable and settled[spec.name] == "allow"}
+    free = {spec.name for spec in specs if spec.repeatable and not spec.human and settled[spec.name] == "allow"}
     told = tuple(spec for spec in specs if not (parts.settings.hide_denied and settled[spec.name] == "deny"))
     read_back = None
     if tools and ReadBack.NAME not in tools:
         tools[ReadBack.NAME] = reading = ReadBack(parts.store)
         read_back = reading.spec
         free.add(ReadBack.NAME)
-    return replace(plan, tools=tools, toolsets=toolsets, specs=told, free=frozenset(free), digest=digest, read_back=read_back)
+    return replace(
+        plan, tools=tools, toolsets=toolsets, specs=told, free=frozenset(free), digest=digest, read_back=read_back,
+        gated=isinstance(plan.policy, CedarPolicy) and plan.policy.settled(FINAL_ANSWER) != "allow",
+        protocol=protocol(specs, plan.policy),
+    )  # fmt: skip
 
 
 def check_policies(plans: Mapping[str, Plan]) -> None:
@@ -245,8 +258,8 @@ def _policy(choice: PolicyChoice | None, settings: Settings) -> Policy:
     return choice
 
 
-def _agent_policy(agent: Agent[Any, Any], policy: Policy) -> Policy:
-    """An agent's own layers over those of its application."""
+def policy_for(agent: Agent[Any, Any], policy: Policy) -> Policy:
+    """An agent's own layers over those of its application. Raises ConfigurationError where they cannot be joined."""
     if agent.policy is None:
         return policy
     if not isinstance(policy, CedarPolicy):

@@ -10,10 +10,10 @@ import pytest
 from surefoot.approvals import Lists, allow, ask, deny
 from surefoot.approvals.layers import layers_of
 from surefoot.approvals.policy import CedarPolicy
-from surefoot.approvals.world import ANSWER_SPEC, remarks
+from surefoot.approvals.world import remarks
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.judging import Judged
-from surefoot.core.tool import Rule, ToolSpec
+from surefoot.core.tool import FINAL_ANSWER, Rule, ToolSpec
 from surefoot.core.values import Verdict
 from surefoot.tools.function import tool
 
@@ -248,10 +248,10 @@ def test_rules_of_answers_and_deciders_are_for_them_alone() -> None:
     permit(principal, action, resource);
     """
     policy = policy_of(rules)
-    assert policy.judge(Judged("a", '{"text":"a refund"}', ANSWER_SPEC, "clerk")).verdict == "ask"
-    assert policy.judge(Judged("a", '{"text":"hello"}', ANSWER_SPEC, "clerk")).verdict == "allow"
+    assert policy.judge(Judged("a", '{"text":"a refund"}', FINAL_ANSWER, "clerk")).verdict == "ask"
+    assert policy.judge(Judged("a", '{"text":"hello"}', FINAL_ANSWER, "clerk")).verdict == "allow"
     assert policy.settled(refund.spec) == "allow"
-    assert policy_of(SMALL).settled(ANSWER_SPEC) == "allow"
+    assert policy_of(SMALL).settled(FINAL_ANSWER) == "allow"
 
 
 def test_files_and_folders_of_rules(tmp_path: Path) -> None:

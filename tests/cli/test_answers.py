@@ -31,7 +31,7 @@ def test_whoever_is_not_named_is_the_system_account(surefoot: Surefoot, monkeypa
     monkeypatch.setenv("USER", "somebody else")
     surefoot("decide", question(surefoot, "refund", "k"), "--approve")
     notes = surefoot("show", "k", "--format", "json").json["trace"][0]["calls"][0]["events"]
-    assert [note["text"] for note in notes if note["event"] == "approval.decided"] == [f"approved by {account()} (asserted)"]
+    assert [note["text"] for note in notes if note["event"] == "approval.decided"] == [f"approved by {account()} (account)"]
 
 
 def test_the_second_answer_changes_nothing(surefoot: Surefoot) -> None:
@@ -80,7 +80,7 @@ def test_an_unknown_outcome_may_be_tried_again(surefoot: Surefoot) -> None:
     ("arguments", "message"),
     [
         (("decide", "{}"), "say --approve or --deny"),
-        (("settle", "{}", "done"), "asks whether a call may run"),
+        (("settle", "{}", "done"), "'done' does not answer it; approve or deny it"),
         (("settle", "{}", "retry", "--result", "x"), "--result goes with done"),
         (("settle", "{}", "perhaps"), "perhaps"),
         (("decide", "no-such-run:0.0", "--approve"), "there is no open question 'no-such-run:0.0'"),

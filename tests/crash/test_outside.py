@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from surefoot.approvals.policy import EffectPolicy
 from surefoot.core import events as ev
 from surefoot.core.errors import AlreadyDecided
 from surefoot.core.events import AppEvent, Event, Record
@@ -19,6 +20,7 @@ from surefoot.core.ports import Store
 from surefoot.core.state import ENDED, fold
 from surefoot.journal import MemoryStore, SqliteStore
 from surefoot.runs import desk
+from surefoot.runs.decisions import DecideOptions, Decisions
 from surefoot.testing.clock import ManualClock
 from surefoot.testing.faults import Faults, FaultyStore
 from tests.crash.replay import check_once
@@ -51,9 +53,9 @@ class Outsiders:
         elif what < 0.6:
             for request in state.requests.values():
                 if request.kind == "call":
-                    word = "approve" if self.script.call(request.call).approve else "deny"
+                    said: DecideOptions = {"approve": self.script.call(request.call).approve, "by": "outside"}
                     with suppress(AlreadyDecided):
-                        await desk.settle(store, request.id, word, "outside", "")
+                        await Decisions(store, ManualClock(), EffectPolicy(), lambda agent: None, None).decide(request, said)
         elif what < 0.62:
             await desk.cancel(store, run, "outside", "")
 

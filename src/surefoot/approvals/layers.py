@@ -15,7 +15,7 @@ from surefoot.core.errors import ConfigurationError
 from surefoot.core.ports import Policy
 from surefoot.core.tool import Rule, ToolSpec
 
-__all__ = ["Layer", "Lists", "PolicyChoice", "Source", "allow", "ask", "deny", "layers_of", "own_layer"]
+__all__ = ["Layer", "Lists", "PolicyChoice", "Source", "allow", "ask", "deny", "layers_of", "own_layer", "own_text"]
 
 
 def allow(*, when: str = "") -> Rule:
@@ -110,7 +110,12 @@ def layers_of(source: Source | Sequence[Source], name: str) -> tuple[Layer, ...]
 
 def own_layer(tool: ToolSpec) -> tuple[Clause, ...]:
     """The rules that a tool's author gave it."""
-    return read("\n".join(_text(rule, tool.name) for rule in tool.rules), f"tool {tool.name}") if tool.rules else ()
+    return read(own_text(tool), f"tool {tool.name}") if tool.rules else ()
+
+
+def own_text(tool: ToolSpec) -> str:
+    """The rules that a tool's author gave it, as Cedar."""
+    return "\n".join(_text(rule, tool.name) for rule in tool.rules)
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:

@@ -14,13 +14,15 @@ from typing import Any
 
 import msgspec
 
-from surefoot.approvals.cedar import Clause, groups_of
+from surefoot.approvals.cedar import DECIDE, Clause, groups_of
 from surefoot.approvals.layers import Layer, own_layer
 from surefoot.approvals.mapping import Form, forms_of, mapped
+from surefoot.approvals.origins import Origins
 from surefoot.approvals.world import faults
 from surefoot.core import canonical
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.ports import Judged
+from surefoot.core.request import Request
 from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Verdict
 
@@ -28,6 +30,8 @@ __all__ = ["CedarPolicy", "EffectPolicy", "Explained"]
 
 #: Definitions of one tool that are kept ready; one name may mean several in an application of several agents.
 _KEPT = 16
+#: How a rule speaks of where values come from.
+_ORIGINS = ("context.origin", "context.tainted", "context.doubts", "context.unsaid")
 
 
 class EffectPolicy:
@@ -62,7 +66,7 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """What is made of the rules for one tool, once."""
+    """What is made of the rules for one tool, once; ``looks`` is whether any looks at where values come from."""
 
     tool: ToolSpec
     rules: tuple[Clause, ...]
@@ -70,6 +74,7 @@ class _Ready:
     form: Form
     policies: Any
     entities: Any
+    looks: bool = False
 
 
 class CedarPolicy:
@@ -79,6 +84,8 @@ class CedarPolicy:
         self.layers = tuple(layers)
         self._effects = EffectPolicy()
         self._ready: dict[str, list[_Ready]] = {}
+        self._tools: dict[str, ToolSpec] = {}
+        self._origins = Origins(self._tools)
         self.digest = canonical.digest(self._effects.digest, *[part for layer in layers for part in (layer.name, layer.text)])[
             :16
         ]
@@ -92,6 +99,7 @@ class CedarPolicy:
 
         ``known`` are the names of all tools of the application; a rule may name them, too.
         """
+        self._tools.update({tool.name: tool for tool in tools})
         found = list(faults(self.layers, tools, known))
         if found:
             more = f" (and {len(found) - 1} more; see `surefoot policy check`)" if len(found) > 1 else ""
@@ -115,6 +123,47 @@ class CedarPolicy:
         explained = self._explained(ready, call)
         return explained if ready.settled is None else replace(explained, verdict=self.judge(call))
 
+    def bars(self, request: Request, by: str, roles: Sequence[str], decision: str, agent: str) -> str:
+        """Why rules about who decides (``Action::"decide"``) keep somebody from deciding; empty when none does.
+
+        A forbid that holds keeps them from it, as does an error; where there are permits, one must hold.
+        """
+        rules = tuple(clause for layer in self.layers for clause in layer.clauses if clause.names(DECIDE))
+        if not rules:
+            return ""
+        import cedarpy
+
+        user = {"type": "User", "id": by}
+        parents = [{"type": "Role", "id": role} for role in roles]
+        result = cedarpy.is_authorized(
+            {
+                "principal": user,
+                "action": {"type": "Action", "id": DECIDE},
+                "resource": {"type": "Tool", "id": request.tool},
+                "context": {
+                    "agent": agent,
+                    "owner": request.user,
+                    "decision": decision,
+                    "kind": request.kind,
+                    "effect": request.effect,
+                    "rules": list(request.verdict.rules) if request.verdict else [],
+                },
+            },
+            "\n".join(rule.text for rule in rules),
+            [{"uid": user, "attrs": {}, "parents": parents}],
+        )
+        held = [rules[int(reason.removeprefix("policy"))] for reason in result.diagnostics.reasons]
+        forbids = [rule for rule in held if rule.effect == "forbid"]
+        if result.diagnostics.errors:
+            return f"a rule about who decides could not be evaluated: {result.diagnostics.errors[0]}"
+        if forbids:
+            return (
+                f"{by or 'whoever gives no name'} is kept from it by {', '.join(_names(forbids))}: {_reason(forbids, 'a rule')}"
+            )
+        if not held and any(rule.effect == "permit" for rule in rules):
+            return f"no rule lets {by or 'whoever gives no name'} decide it"
+        return ""
+
     def _for(self, tool: ToolSpec) -> _Ready:
         kept = self._ready.setdefault(tool.name, [])
         for ready in kept:
@@ -134,16 +183,24 @@ class CedarPolicy:
         action = {"uid": {"type": "Action", "id": tool.name}, "attrs": {}, "parents": parents}
         entities = cedarpy.Entities.from_json_str(json.dumps([action]))
         policies = cedarpy.PolicySet.from_str("\n".join(rule.text for rule in rules))
-        return _Ready(tool, rules, _settled(rules), forms_of(tool.input_schema), policies, entities)
+        looks = any(word in rule.text for rule in rules for word in _ORIGINS)
+        return _Ready(tool, rules, _settled(rules), forms_of(tool.input_schema), policies, entities, looks)
 
     def _explained(self, ready: _Ready, call: Judged) -> Explained:
         context = _context(ready.form, call)
+        origins: dict[str, str] = {}
+        if ready.looks:
+            found = self._origins.of(call)
+            origins = found.origins
+            context |= {"origin": origins, "tainted": found.tainted, "doubts": list(found.doubts), "unsaid": list(found.unsaid)}
         if not ready.rules:
             return Explained(self._effects.judge(call), (), (), (), context)
         held, errors = _evaluated(ready, call, context)
         verdict = _verdict(call.call, held, errors, context["unmapped"])
         if verdict is None:
             verdict = msgspec.structs.replace(self._effects.judge(call), facts=True)
+        if origins:
+            verdict = msgspec.structs.replace(verdict, origins=origins)
         return Explained(verdict, ready.rules, held, errors, context)
 
 

@@ -15,14 +15,10 @@ from typing import Any
 from surefoot.approvals.cedar import ANSWER, DECIDE, GROUPS, RESERVED, Clause, groups_of, quoted
 from surefoot.approvals.layers import Layer, own_layer
 from surefoot.approvals.mapping import Form, cedar_type, forms_of
-from surefoot.core.tool import ToolSpec
+from surefoot.core.tool import FINAL_ANSWER, ToolSpec
 
-__all__ = ["ANSWER_SPEC", "faults", "remarks", "schema_of"]
+__all__ = ["faults", "remarks", "schema_of"]
 
-#: A final answer, as a policy sees it.
-ANSWER_SPEC = ToolSpec(
-    ANSWER, input_schema={"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}, effect="read"
-)
 _STRING: dict[str, Any] = {"type": "String"}
 _LONG: dict[str, Any] = {"type": "Long"}
 _STRINGS: dict[str, Any] = {"type": "Set", "element": _STRING}
@@ -51,10 +47,15 @@ def _context(form: Form) -> dict[str, Any]:
     counts = {
         name: {**_LONG, "required": not part.optional} for name, part in form.fields.items() if part.kind in ("set", "pairs")
     }
+    origins = {name: {**_STRING, "required": not part.optional} for name, part in form.fields.items()}
     fields: dict[str, Any] = {
         "args": cedar_type(form),
         "count": {"type": "Record", "attributes": counts},
         "unmapped": _STRINGS,
+        "origin": {"type": "Record", "attributes": origins},
+        "tainted": {"type": "Boolean"},
+        "doubts": _STRINGS,
+        "unsaid": _STRINGS,
         "user": _STRING,
         "tenant": _STRING,
         "session": _STRING,
@@ -84,7 +85,6 @@ _DECIDE: dict[str, Any] = {
                             "decision": _STRING,
                             "kind": _STRING,
                             "effect": _STRING,
-                            "tags": _STRINGS,
                             "rules": _STRINGS,
                         },
                     },
@@ -136,7 +136,7 @@ class _Validator:
     """Validates rules one by one, each in a world of the tools it covers."""
 
     def __init__(self, tools: Sequence[ToolSpec]) -> None:
-        self._tools = (*tools, ANSWER_SPEC)
+        self._tools = (*tools, FINAL_ANSWER)
         self._schemas: dict[tuple[str, ...], Any] = {}
 
     def wrong(self, clause: Clause) -> Iterator[str]:
@@ -177,7 +177,7 @@ def remarks(layers: Sequence[Layer], tools: Sequence[ToolSpec]) -> Iterator[str]
             if not any(fnmatchcase(tool.name, glob) for tool in tools):
                 yield f"{layer.name}: {glob!r} matches no tool"
         for clause in layer.clauses:
-            covered = [tool for tool in (*tools, ANSWER_SPEC) if clause.covers(tool)]
+            covered = [tool for tool in (*tools, FINAL_ANSWER) if clause.covers(tool)]
             if not covered and not clause.names(DECIDE):
                 yield f"{clause.where}: its scope matches no tool"
             known = {name for tool in covered for name in forms_of(tool.input_schema).fields}

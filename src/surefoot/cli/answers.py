@@ -53,7 +53,15 @@ def decide(
     if approve is None:
         raise ConfigurationError("say --approve or --deny")
     said = "approved" if approve else "denied"
-    _speak(place_of(context, store), said, lambda app: app.decide(request, approve=approve, by=by or account(), reason=reason))
+    _speak(
+        place_of(context, store),
+        said,
+        lambda app: app.decide(request, approve=approve, by=by or account(), how=_how(by), reason=reason),
+    )
+
+
+def _how(by: str) -> str:
+    return "asserted" if by else "account"
 
 
 def settle(

@@ -10,7 +10,7 @@ from surefoot.cli.chat_line import Lines
 from surefoot.cli.chat_screen import ChatScreen
 from surefoot.cli.questions import account
 from surefoot.cli.writing import block, line, moment, safe_json
-from surefoot.core.errors import AlreadyDecided
+from surefoot.core.errors import AlreadyDecided, MayNotDecide
 from surefoot.core.request import Request
 from surefoot.core.run import Run
 from surefoot.runs.documents import answerable
@@ -27,6 +27,13 @@ _EFFECTS = {
 _LINE = 60
 _LINES = 40
 
+#: What can be typed, by the kind of question.
+_CHOICES = {
+    "call": "  y (run it), n (do not), n and the reason, or l (later): ",
+    "answer": "  y (give it), n (do not), n and the reason, or l (later): ",
+    "human": "  y, n, n and the reason, your answer, or l (later): ",
+}
+
 
 async def ask(app: App, screen: ChatScreen, lines: Lines, run: Run[Any]) -> bool:
     """Ask every open question of a run; False when one was left open. Raises what `Lines.read` raises."""
@@ -37,6 +44,9 @@ async def ask(app: App, screen: ChatScreen, lines: Lines, run: Run[Any]) -> bool
         try:
             if not await put(app, lines, request, ended=run.ended):
                 return False
+        except MayNotDecide as error:
+            screen.note(line(str(error)), "yellow")
+            return False
         except AlreadyDecided as error:
             screen.note(line(str(error)), "yellow")
     return True
@@ -46,6 +56,11 @@ def _told(request: Request) -> Iterable[str]:
     """What matters to decide: the tool, its arguments, what it does to the world, why it is asked."""
     if request.kind == "outcome":
         yield f"? {line(request.tool)} started, and nobody knows whether it happened: {line(request.reason)}"
+    elif request.kind == "human":
+        yield f"? The agent asks: {line(request.reason)}"
+        return
+    elif request.kind == "answer":
+        yield "? May this be the answer?"
     else:
         yield f"? May {line(request.tool)} run?"
     arguments = safe_json(request.args, indent=None if len(request.arguments) <= _LINE else 2).split("\n")
@@ -62,17 +77,20 @@ def _told(request: Request) -> Iterable[str]:
 
 async def _call(app: App, lines: Lines, request: Request, *, ended: bool) -> bool:
     while True:
-        said = await lines.read("  y (run it), n (do not), n and the reason, or l (later): ")
+        said = await lines.read(_CHOICES.get(request.kind, _CHOICES["call"]))
         word, _, reason = (said or "later").strip().partition(" ")
         match word.lower():
             case "y" | "yes" if not reason:
-                await app.decide(request, approve=True, by=account())
+                await app.decide(request, approve=True, by=account(), how="account")
                 return True
             case "n" | "no":
-                await app.decide(request, approve=False, by=account(), reason=reason.strip())
+                await app.decide(request, approve=False, by=account(), how="account", reason=reason.strip())
                 return True
             case "l" | "later":
                 return False
+            case _ if request.kind == "human" and said:
+                await app.decide(request, answer=said.strip(), by=account(), how="account")
+                return True
             case _:
                 pass
 

@@ -15,12 +15,14 @@ import typer
 
 from surefoot.cli import (
     answers,
+    approvals,
     care,
     chat,
     compare,
     listing,
     memory,
     models,
+    policies,
     project,
     rewind,
     serve,
@@ -61,6 +63,8 @@ def program() -> typer.Typer:
         work,
         chat,
         answers,
+        approvals,
+        policies,
         show,
         compare,
         rewind,

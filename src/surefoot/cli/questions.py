@@ -12,12 +12,19 @@ from typing import Any
 from surefoot.app import App
 from surefoot.cli.screen import Screen
 from surefoot.cli.writing import line
-from surefoot.core.errors import AlreadyDecided, ConfigurationError
+from surefoot.core.errors import AlreadyDecided, ConfigurationError, MayNotDecide
 from surefoot.core.request import Request
 from surefoot.core.run import Run
 from surefoot.runs.documents import answerable
 
 __all__ = ["account", "ask", "how_to_decide", "read_line", "sure"]
+
+#: What can be typed, by the kind of question.
+_CHOICES = {
+    "call": "y (run it), n (do not), or n and the reason: ",
+    "answer": "y (give it), n (do not), or n and the reason: ",
+    "human": "y, n, n and the reason, or your answer: ",
+}
 
 
 def account() -> str:
@@ -35,6 +42,9 @@ async def ask(app: App, screen: Screen, run: Run[Any]) -> bool:
         try:
             if not await put(app, screen, request):
                 return False
+        except MayNotDecide as error:
+            screen.note(line(str(error)), "yellow")
+            return False
         except AlreadyDecided as error:
             screen.note(str(error))
     return True
@@ -43,15 +53,18 @@ async def ask(app: App, screen: Screen, run: Run[Any]) -> bool:
 async def _call(app: App, screen: Screen, request: Request) -> bool:
     screen.note(f"{request}", "bold")
     while True:
-        said = await _answer(screen, "y (run it), n (do not), or n and the reason: ")
+        said = await _answer(screen, _CHOICES.get(request.kind, _CHOICES["call"]))
         if said is None:
             return False
         word, _, reason = said.partition(" ")
         if word.lower() in ("y", "yes") and not reason:
-            await app.decide(request, approve=True, by=account())
+            await app.decide(request, approve=True, by=account(), how="account")
             return True
         if word.lower() in ("n", "no"):
-            await app.decide(request, approve=False, by=account(), reason=reason.strip())
+            await app.decide(request, approve=False, by=account(), how="account", reason=reason.strip())
+            return True
+        if request.kind == "human" and said:
+            await app.decide(request, answer=said, by=account(), how="account")
             return True
 
 

@@ -71,7 +71,8 @@ def _suspended(event: ev.RunSuspended, tools: Mapping[str, str]) -> str:
 
 
 def _decided(event: ev.ApprovalDecided, tools: Mapping[str, str]) -> str:
-    word = {"approve": "approved", "deny": "denied", "answer": "answered", "done": "said to be done", "retry": "to be run again",
+    word = {"approve": "approved", "deny": "denied", "answer": "answered", "ask": "asked back",
+            "done": "said to be done", "retry": "to be run again",
             "give_up": "given up"}.get(event.decision, line(event.decision))  # fmt: skip
     edited = f", with other arguments: {line(event.arguments)}" if event.arguments else ""
     result = f", result: {short(event.result)}" if event.result else ""

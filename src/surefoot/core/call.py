@@ -34,10 +34,13 @@ class Call:
     waits_on: tuple[str, ...] = ()
     spent: Spent = Spent()
     result: ToolResult | None = None
+    edited: bool = False
 
     def close(self, text: str, *, error: bool = False, parts: tuple[Text | Image | File, ...] = ()) -> None:
         """The call has what the model will be told."""
         self.status = "closed"
+        if self.edited:
+            text = f"[A human changed the arguments before this call ran: {self.arguments}]\n{text}"
         self.result = ToolResult(self.id, self.name, text, error, parts, self.provider_id)
 
     def settle(self, event: ApprovalDecided) -> None:
@@ -45,10 +48,15 @@ class Call:
         match event.decision:
             case "approve" | "retry":
                 self.status = "approved"
-                self.arguments = event.arguments or self.arguments
+                if event.arguments and event.arguments != self.arguments:
+                    self.arguments, self.edited = event.arguments, True
                 self.digest = event.digest or self.digest
             case "answer" | "done":
                 self.close(event.result or "")
+            case "ask":
+                who = event.by or "The human who decides"
+                again = "The call did not run. Find out or answer this, and call again if it is still right."
+                self.close(f"{who} asks before deciding: {event.reason} {again}")
             case "give_up":
                 unknown = "It is not known whether this call happened, and it will not be tried again."
                 self.close(f"{unknown} {event.reason}".strip(), error=True)

@@ -24,7 +24,8 @@
     │   ├── RunNotFound
     │   ├── SessionNotFound
     │   ├── RequestNotFound       no such question, or not in this run
-    │   └── AlreadyDecided        someone was faster, or the run has ended
+    │   ├── AlreadyDecided        someone was faster, or the run has ended
+    │   └── MayNotDecide          not this decision, or not by this person
     ├── ModelError                a model's request failed; ``kind`` says how
     └── ToolError                 what a tool may raise
         ├── ToolFailed            it did not happen; the model reads why
@@ -47,6 +48,7 @@ __all__ = [
     "InvalidArguments",
     "JournalCorrupt",
     "JournalError",
+    "MayNotDecide",
     "MissingExtra",
     "MissingKey",
     "ModelError",
@@ -208,6 +210,15 @@ class AlreadyDecided(RunError):
         self.by = by
         who = f" by {by}" if by else ""
         super().__init__(f"question {request!r} was settled already: {decision}{who}; nothing was changed")
+
+
+class MayNotDecide(RunError):
+    """Somebody may not decide a question, or not so; the question stays open."""
+
+    def __init__(self, request: str, why: str) -> None:
+        self.request = request
+        self.why = why
+        super().__init__(f"question {request!r} is still open: {why}")
 
 
 class ModelError(SurefootError):

@@ -13,13 +13,24 @@ from typing import Any
 import msgspec
 
 from surefoot.core.app_events import BreakerChanged, RunPruned, TokenCreated, TokenRevoked
+from surefoot.core.approval_events import (
+    ApprovalConsumed,
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalRequested,
+    ApprovalRevoked,
+    ApprovalVoted,
+    CallsJudged,
+    ToolDenied,
+)
 from surefoot.core.memory import MemoryForgotten, MemoryKept, MemoryRecalled, MemoryRefused
 from surefoot.core.messages import File, Image, Message, Part, Text, Usage
-from surefoot.core.values import Failure, Limits, Spent, Verdict
+from surefoot.core.values import Failure, Limits, Spent
 
 __all__ = [
-    "APP_EVENTS", "RUN_EVENTS", "AppEvent", "BreakerChanged", "Event", "MemoryForgotten", "MemoryKept", "MemoryRecalled",
-    "MemoryRefused", "Record", "RunPruned", "TokenCreated", "TokenRevoked", "tag_of",
+    "APP_EVENTS", "RUN_EVENTS", "AppEvent", "ApprovalConsumed", "ApprovalDecided", "ApprovalExpired", "ApprovalRequested",
+    "ApprovalRevoked", "ApprovalVoted", "BreakerChanged", "CallsJudged", "Event", "MemoryForgotten", "MemoryKept",
+    "MemoryRecalled", "MemoryRefused", "Record", "RunPruned", "TokenCreated", "TokenRevoked", "ToolDenied", "tag_of",
 ]  # fmt: skip
 
 
@@ -50,8 +61,7 @@ class RunStarted(_Event, frozen=True, gc=False, tag="run.started"):
 
 class RunClaimed(_Event, frozen=True, gc=False, tag="run.claimed"):
     """A worker took the run. ``session_head``, set by the first claim, is the journal position up to which the
-    session's earlier runs belong to this run's prompt.
-    """
+    session's earlier runs belong to this run's prompt."""
 
     worker: str
     agent_digest: str = ""
@@ -196,83 +206,6 @@ class OutputRejected(_Event, frozen=True, gc=False, tag="output.rejected"):
     """A final answer does not meet its schema, or is empty; the model reads why."""
 
     error: str
-
-
-class CallsJudged(_Event, frozen=True, gc=False, tag="calls.judged"):
-    """A policy's verdict on each call of a step; left out when every verdict follows from the tools' effects alone."""
-
-    verdicts: tuple[Verdict, ...]
-    policy: str = ""
-
-
-class ToolDenied(_Event, frozen=True, gc=False, tag="tool.denied"):
-    """The call will not run; the model reads ``reason``."""
-
-    call: str
-    reason: str = ""
-    by: str = ""
-
-
-class ApprovalRequested(_Event, frozen=True, gc=False, tag="approval.requested"):
-    """A human is asked. ``digest`` binds the answer to agent, tool, schema and arguments; ``expires_at`` 0 is never."""
-
-    request: str
-    call: str
-    tool: str
-    digest: str
-    reason: str = ""
-    kind: str = "call"
-    verdict: Verdict | None = None
-    expires_at: int = 0
-    effect: str = ""
-
-
-class ApprovalVoted(_Event, frozen=True, gc=False, tag="approval.voted"):
-    """One of several who must agree has spoken."""
-
-    request: str
-    approve: bool
-    by: str = ""
-    how: str = "asserted"
-    reason: str = ""
-
-
-class ApprovalDecided(_Event, frozen=True, gc=False, tag="approval.decided"):
-    """A question is settled: ``approve``, ``deny``, ``answer``; for an unknown outcome ``done``, ``retry``, ``give_up``.
-
-    ``how`` says how the decider was identified; ``arguments`` are an edit, ``result`` an answer in the tool's place.
-    """
-
-    request: str
-    decision: str
-    by: str = ""
-    how: str = "asserted"
-    reason: str = ""
-    arguments: str = ""
-    result: str | None = None
-    digest: str = ""
-
-
-class ApprovalExpired(_Event, frozen=True, gc=False, tag="approval.expired"):
-    """Nobody answered in time."""
-
-    request: str
-
-
-class ApprovalConsumed(_Event, frozen=True, gc=False, tag="approval.consumed"):
-    """An approval was used, once, in the same transaction as its ``tool.started``."""
-
-    request: str
-    call: str
-    digest: str
-
-
-class ApprovalRevoked(_Event, frozen=True, gc=False, tag="approval.revoked"):
-    """An approval that was not used yet is withdrawn."""
-
-    request: str
-    by: str = ""
-    reason: str = ""
 
 
 class ToolStarted(_Event, frozen=True, gc=False, tag="tool.started"):

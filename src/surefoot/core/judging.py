@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from surefoot.core.messages import Message
 from surefoot.core.tool import ToolSpec
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ __all__ = ["Judged"]
 
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
-    """A call to be judged, with what a policy may look at."""
+    """A call to be judged, with what a policy may look at; ``past`` is what the session said before the run."""
 
     call: str
     arguments: str
@@ -27,3 +28,4 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     session: str = ""
     context: Mapping[str, Any] = {}
     state: State | None = None
+    past: Sequence[Message] = ()

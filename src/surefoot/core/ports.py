@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.judging import Judged
 from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, OutputSchema
+from surefoot.core.ports_channel import Channel
 from surefoot.core.ports_memory import Erasures, Memory
 from surefoot.core.rows import Claim, Problem, Query, RunRow, SessionRow
 from surefoot.core.taxonomy import Trial
@@ -19,8 +20,8 @@ from surefoot.core.tool import Done, NotDone, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Verdict
 
 __all__ = [
-    "Blobs", "Claim", "Clock", "Embedder", "Erasures", "Journal", "Judged", "Leases", "Live", "Memory", "Model", "Output",
-    "Policy", "Problem", "Projection", "Query", "Retries", "RunRow", "Runs", "SessionRow", "Sink", "Store",
+    "Blobs", "Channel", "Claim", "Clock", "Embedder", "Erasures", "Journal", "Judged", "Leases", "Live", "Memory", "Model",
+    "Output", "Policy", "Problem", "Projection", "Query", "Retries", "RunRow", "Runs", "SessionRow", "Sink", "Store",
     "Tool", "Toolset", "Upkeep",
 ]  # fmt: skip
 

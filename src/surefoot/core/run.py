@@ -12,7 +12,7 @@ from surefoot.core import canonical
 from surefoot.core.events import RunStarted
 from surefoot.core.messages import Usage
 from surefoot.core.ports import Output
-from surefoot.core.request import Request
+from surefoot.core.request import Request, Standing
 from surefoot.core.state import State
 from surefoot.core.values import Failure
 
@@ -31,6 +31,7 @@ class Run(Generic[Out]):
         output: the final answer, of the agent's output type; None until the status is done. Where that type is not
             known, or the stored answer does not fit it any more, the answer's plain JSON.
         waiting: open questions, its children's included; settle them with `App.decide` and `App.settle`.
+        standing: approvals that hold for more of its calls; `App.revoke` takes them back.
         steps: model calls so far, its children's included.
         usage: tokens so far.
         cost: US dollars so far; None when a price is unknown.
@@ -45,6 +46,7 @@ class Run(Generic[Out]):
     status: str
     output: Out
     waiting: tuple[Request, ...] = ()
+    standing: tuple[Standing, ...] = ()
     steps: int = 0
     tool_calls: int = 0
     usage: Usage = Usage()
@@ -76,6 +78,7 @@ def run_of(state: State, output: Output | None = None, waiting: tuple[Request, .
         status=state.status,
         output=_output(state, output),
         waiting=tuple(state.requests.values()) if waiting is None else waiting,
+        standing=tuple(state.standing.values()),
         steps=spent.steps,
         tool_calls=spent.tool_calls,
         usage=spent.usage,

@@ -7,68 +7,23 @@ Nothing here reads a clock: time is what the records say.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from surefoot.core import events as ev
+from surefoot.core import questions
 from surefoot.core.call import Call
-from surefoot.core.gauge import Gauge
-from surefoot.core.messages import Message, Text, ToolCall, Usage, text_of
-from surefoot.core.request import Request
+from surefoot.core.messages import Message, Text, ToolCall, text_of
+from surefoot.core.picture import Picture
 from surefoot.core.status import ENDED, status_after
-from surefoot.core.values import Failure, Limits, Spent
+from surefoot.core.values import Failure, Spent
 
 __all__ = ["ENDED", "State", "fold", "status_after"]
 
 
-@dataclass(slots=True)
-class State:
-    """A run as its events so far make it. Times are Unix microseconds, ``worked`` is microseconds of working time."""
+class State(Picture):
+    """A run as its events so far make it. See `Picture`."""
 
-    id: str = ""
-    status: str = "new"
-    seq: int = 0
-    epoch: int = 0
-    started: ev.RunStarted | None = None
-    started_at: int = 0
-    last_at: int = 0
-    deadline: int = 0
-    agent: str = ""
-    agent_digest: str = ""
-    session_head: int = 0
-    limits: Limits | None = None
-    messages: list[Message] = field(default_factory=list)
-    incoming: list[Message] = field(default_factory=list)
-    calls: dict[str, Call] = field(default_factory=dict)
-    requests: dict[str, Request] = field(default_factory=dict)
-    settled: dict[str, ev.ApprovalDecided | ev.ApprovalExpired | ev.ApprovalRevoked] = field(default_factory=dict)
-    step: int = 0
-    requesting: bool = False
-    attempt: int = 0
-    retry_at: int = 0
-    model_error: Failure | None = None
-    model_failures: int = 0
-    answer: str | None = None
-    rejections: int = 0
-    instructions: str = ""
-    tools: str = ""
-    model: str = ""
-    compacted: ev.ContextCompacted | None = None
-    gauge: Gauge = field(default_factory=Gauge)
-    recalled: str = ""
-    steps: int = 0
-    tool_calls: int = 0
-    usage: Usage = Usage()
-    cost: int | None = 0
-    worked: int = 0
-    worked_at: int = 0
-    barren_claims: int = 0
-    wake_at: int = 0
-    waiting_for: tuple[str, ...] = ()
-    cancel: ev.RunCancelRequested | None = None
-    output: ev.RunFinished | None = None
-    error: Failure | None = None
-    unknown_tag: str = ""
+    __slots__ = ()
 
     def apply(self, record: ev.Record) -> None:
         """Add one record."""
@@ -83,52 +38,6 @@ class State:
         if handler is not None:
             handler(self, event, record)
         self.status = status_after(self.status, event)
-
-    def call(self, name: str) -> Call:
-        """An open call, or a stand-in where the reply that made it was redacted."""
-        return self.calls.get(name) or Call(name, "", "{}")
-
-    def allow(self, call: Call) -> None:
-        """Note a verdict that follows from the tool's effect alone; it is not an event, for it can always be had again."""
-        call.status = "allowed"
-
-    @property
-    def spent(self) -> Spent:
-        """What the run used so far, its children included."""
-        return Spent(self.steps, self.tool_calls, self.usage, self.cost)
-
-    def spend(self, more: Spent) -> None:
-        """Add what was used."""
-        total = self.spent + more
-        self.steps, self.tool_calls, self.usage, self.cost = total.steps, total.tool_calls, total.usage, total.cost
-
-    def charge(self, call: Call, spent: Spent | None) -> None:
-        """Take in what the runs that a call started have used in all; None is as much as before."""
-        if spent is not None:
-            self.spend(spent - call.spent)
-            call.spent = spent
-
-    @property
-    def open_calls(self) -> list[Call]:
-        """Calls of the current step that have no result yet."""
-        return [call for call in self.calls.values() if call.result is None]
-
-    @property
-    def unsettled(self) -> set[str]:
-        """Digests of calls of which nobody knows whether they happened."""
-        return {request.digest for request in self.requests.values() if request.kind == "outcome"}
-
-    @property
-    def text(self) -> str:
-        """The last text the model said."""
-        for message in reversed(self.messages):
-            if message.role == "assistant" and message.text:
-                return message.text
-        return ""
-
-    def worked_until(self, now: int) -> int:
-        """Microseconds of working time up to ``now``; waiting for humans, timers and workers does not count."""
-        return self.worked + (max(0, now - self.worked_at) if self.status == "running" else 0)
 
 
 def fold(records: Iterable[ev.Record]) -> State:
@@ -148,6 +57,8 @@ def _run_started(state: State, event: ev.RunStarted, record: ev.Record) -> None:
     state.messages.extend(event.history)
     if event.input:
         state.messages.append(Message("user", event.input))
+        if not event.parent:  # a child's input is written by its parent's model
+            state.words.append(text_of(event.input))
 
 
 def _run_claimed(state: State, event: ev.RunClaimed, record: ev.Record) -> None:
@@ -186,7 +97,9 @@ def _run_cancelled(state: State, event: ev.RunCancelled, record: ev.Record) -> N
 
 def _message_received(state: State, event: ev.MessageReceived, record: ev.Record) -> None:
     state.incoming.append(Message("user", event.parts))
+    state.words.append(text_of(event.parts))
     state.barren_claims = 0
+    state.refused.clear()  # whoever speaks may have changed what is right
 
 
 def _warned(state: State, event: ev.RunWarned, record: ev.Record) -> None:
@@ -223,6 +136,9 @@ def _model_requested(state: State, event: ev.ModelRequested, record: ev.Record) 
     state.instructions = event.instructions or state.instructions
     state.tools = event.tools or state.tools
     state.model, state.answer = event.model, None
+    if state.answering:  # another answer is to come, so nobody need decide on this one
+        state.requests.pop(state.answering, None)
+        state.answering = ""
 
 
 def _model_replied(state: State, event: ev.ModelReplied, record: ev.Record) -> None:
@@ -255,66 +171,6 @@ def _output_rejected(state: State, event: ev.OutputRejected, record: ev.Record) 
     state.incoming.append(Message("user", (Text(event.error),)))
 
 
-def _calls_judged(state: State, event: ev.CallsJudged, record: ev.Record) -> None:
-    for verdict in event.verdicts:
-        call = state.calls.get(verdict.call)
-        if call is not None and call.status == "proposed":
-            call.verdict = verdict
-            call.status = "allowed" if verdict.verdict == "allow" else call.status
-
-
-def _approval_requested(state: State, event: ev.ApprovalRequested, record: ev.Record) -> None:
-    call = state.call(event.call)
-    call.status, call.request, call.digest, call.effect = "asked", event.request, event.digest, event.effect or call.effect
-    state.requests[event.request] = Request(
-        event.request, record.stream, call.id, event.kind, event.tool, call.arguments, event.digest, event.reason,
-        call.effect, record.time, event.expires_at, event.verdict,
-    )  # fmt: skip
-
-
-def _tool_indeterminate(state: State, event: ev.ToolIndeterminate, record: ev.Record) -> None:
-    call = state.call(event.call)
-    call.status, call.request, call.digest = "unknown", event.request, event.digest
-    state.barren_claims = 0
-    state.requests[event.request] = Request(
-        event.request, record.stream, call.id, "outcome", call.name, call.arguments, event.digest, event.reason,
-        call.effect, record.time,
-    )  # fmt: skip
-
-
-def _approval_decided(state: State, event: ev.ApprovalDecided, record: ev.Record) -> None:
-    request = state.requests.pop(event.request, None)
-    state.settled.setdefault(event.request, event)
-    call = state.calls.get(request.call) if request else None
-    if call is None or call.request != event.request:
-        return
-    state.barren_claims = 0
-    call.settle(event)
-    _close_step(state)
-
-
-def _approval_expired(state: State, event: ev.ApprovalExpired, record: ev.Record) -> None:
-    request = state.requests.pop(event.request, None)
-    state.settled.setdefault(event.request, event)
-    call = state.calls.get(request.call) if request else None
-    if call is not None and call.status == "asked" and call.request == event.request:
-        call.close("Nobody approved this call in time. It did not run.", error=True)
-        _close_step(state)
-
-
-def _approval_revoked(state: State, event: ev.ApprovalRevoked, record: ev.Record) -> None:
-    state.settled[event.request] = event
-    for call in state.calls.values():
-        if call.request == event.request and call.status == "approved":
-            call.status = "proposed"
-
-
-def _tool_denied(state: State, event: ev.ToolDenied, record: ev.Record) -> None:
-    reason = f": {event.reason}" if event.reason else ""
-    state.call(event.call).close(f"Denied by policy{reason}. The call did not run; do not ask for it again.", error=True)
-    _close_step(state)
-
-
 def _tool_started(state: State, event: ev.ToolStarted, record: ev.Record) -> None:
     call = state.call(event.call)
     state.tool_calls += call.attempt == 0
@@ -339,7 +195,7 @@ def _tool_returned(state: State, event: ev.ToolReturned, record: ev.Record) -> N
     call = state.call(event.call)
     state.charge(call, event.spent)
     call.close(text, parts=event.parts)
-    _close_step(state)
+    questions.close_step(state)
 
 
 def _tool_failed(state: State, event: ev.ToolFailed, record: ev.Record) -> None:
@@ -351,20 +207,13 @@ def _tool_failed(state: State, event: ev.ToolFailed, record: ev.Record) -> None:
         return
     hint = f" {event.error.hint}" if event.error.hint else ""
     call.close(f"Error ({event.error.kind}): {event.error.message}{hint}", error=True)
-    _close_step(state)
+    questions.close_step(state)
 
 
 def _unknown(state: State, event: ev.Unknown, record: ev.Record) -> None:
     state.id = state.id or record.stream
     if not event.body.startswith('{"$redacted"'):
         state.unknown_tag = state.unknown_tag or event.tag
-
-
-def _close_step(state: State) -> None:
-    """Once every call of a step has a result, the model may be told of them all."""
-    if state.calls and not state.open_calls:
-        state.messages.append(Message("tool", tuple(call.result for call in state.calls.values() if call.result)))
-        state.calls = {}
 
 
 _APPLY: dict[type, Callable[[State, Any, ev.Record], None]] = {
@@ -385,16 +234,17 @@ _APPLY: dict[type, Callable[[State, Any, ev.Record], None]] = {
     ev.ModelReplied: _model_replied,
     ev.ModelFailed: _model_failed,
     ev.OutputRejected: _output_rejected,
-    ev.CallsJudged: _calls_judged,
-    ev.ApprovalRequested: _approval_requested,
-    ev.ApprovalDecided: _approval_decided,
-    ev.ApprovalExpired: _approval_expired,
-    ev.ApprovalRevoked: _approval_revoked,
-    ev.ToolDenied: _tool_denied,
+    ev.CallsJudged: questions.judged,
+    ev.ApprovalRequested: questions.requested,
+    ev.ApprovalVoted: questions.voted,
+    ev.ApprovalDecided: questions.decided,
+    ev.ApprovalExpired: questions.expired,
+    ev.ApprovalRevoked: questions.revoked,
+    ev.ToolDenied: questions.denied,
     ev.ToolStarted: _tool_started,
     ev.ToolProgressed: _tool_progressed,
     ev.ToolReturned: _tool_returned,
     ev.ToolFailed: _tool_failed,
-    ev.ToolIndeterminate: _tool_indeterminate,
+    ev.ToolIndeterminate: questions.indeterminate,
     ev.Unknown: _unknown,
 }

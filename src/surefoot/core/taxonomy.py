@@ -60,6 +60,7 @@ KINDS: Mapping[str, Kind] = {
     "deadline_exceeded": Kind(),
     "limit_exceeded": Kind(),
     "setup_failed": Kind(),
+    "approval_expired": Kind(),
     "crash_loop": Kind(),
     "corrupt": Kind(),
 }

@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 from surefoot.core.messages import File, Image, Text
 from surefoot.core.tracing import span_id, trace_id, traceparent
 
-__all__ = ["Done", "Effect", "NotDone", "Rule", "ToolContext", "ToolOutput", "ToolSpec", "silent"]
+__all__ = ["Done", "Effect", "NotDone", "Rule", "ToolContext", "ToolOutput", "ToolSpec", "FINAL_ANSWER", "silent"]
 
 #: What running a tool does to the world; see ``docs/reference/effects.md``.
 Effect = Literal["read", "idempotent", "reconcilable", "unsafe"]
@@ -48,7 +48,9 @@ class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     Schemas are JSON Schema 2020-12. ``timeout`` is in seconds; ``retries`` counts tries after the first; ``result_limit``
     is in characters; ``concurrency`` bounds calls at once in one process; ``examples`` are requests that mean this tool;
     ``polling``: the same call with the same result is no sign of going nowhere; ``breaker``: it is left alone for a while
-    when it fails too often; ``toolset`` names the set it came in, ``rules`` are its author's.
+    when it fails too often; ``toolset`` names the set it came in, ``rules`` are its author's;
+    calls of a ``human`` one are questions to a human. ``labels`` say of output fields where they come from, ``content`` names
+    free-text arguments, ``intent`` is words that a request for this tool holds.
     """
 
     name: str
@@ -66,6 +68,10 @@ class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     alternatives: tuple[str, ...] = ()
     toolset: str = ""
     rules: tuple[Rule, ...] = ()
+    human: bool = False
+    labels: dict[str, str] = {}
+    content: tuple[str, ...] = ()
+    intent: tuple[str, ...] = ()
     polling: bool = False
     breaker: bool = False
 
@@ -73,6 +79,12 @@ class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     def repeatable(self) -> bool:
         """Whether a call may be repeated by a machine."""
         return self.effect in ("read", "idempotent")
+
+
+#: Giving the final answer, as policies see it and approvals are bound to it.
+FINAL_ANSWER = ToolSpec(
+    "answer", input_schema={"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}, effect="read"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Perform one step: ask the model, judge calls, accept or refuse an answer."""
+"""Ask the model, and read what it replies."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ import asyncio
 import msgspec
 
 from surefoot.core import events as ev
-from surefoot.core.call import Call
 from surefoot.core.canonical import sound
 from surefoot.core.errors import InvalidArguments, ModelError
 from surefoot.core.messages import File, Image, Part, Reasoning, Text, ToolCall
 from surefoot.core.model import ModelReply, ModelRequest
-from surefoot.core.ports import Judged
 from surefoot.core.state import State
-from surefoot.core.values import Failure, Verdict
 from surefoot.engine.bodies import Interrupted, TimeUp, is_cancelled
 from surefoot.engine.calls import stored
 from surefoot.engine.context import fit, view
-from surefoot.engine.decide import request_id
 from surefoot.engine.outcomes import checked, model_failed, text_of_error
-from surefoot.engine.plan import call_digest
-from surefoot.engine.remember import left
 from surefoot.engine.summary import LEAST, summarised
 from surefoot.engine.work import Work
 
-__all__ = ["answer", "ask", "judge"]
+__all__ = ["ask"]
 
 #: A prompt may take this share of the model's window; the rest is for the answer.
 _PROMPT_SHARE = 0.75
@@ -199,79 +193,3 @@ def _sound(part: Part) -> Part:
     if not isinstance(part, Text | Reasoning) or part.text.isascii():
         return part
     return msgspec.structs.replace(part, text=sound(part.text))
-
-
-async def judge(work: Work, calls: tuple[Call, ...]) -> None:
-    """Ask the policy about calls, once; what it says is stored unless it follows from the tool's effect alone."""
-    events: list[ev.Event] = []
-    facts: list[Verdict] = []
-    for call in calls:
-        spec = work.plan.tools[call.name].spec
-        call.effect = spec.effect
-        verdict = _verdict(work, call)
-        if verdict.verdict == "allow" and not spec.repeatable:
-            verdict = await _twin(work, call, verdict)
-        if verdict.facts:
-            facts.append(verdict)
-        if verdict.verdict == "allow":
-            if not verdict.facts:
-                work.state.allow(call)
-        elif verdict.verdict == "deny":
-            events.append(ev.ToolDenied(call.id, verdict.reason))
-        else:
-            events.append(_request(work, call, verdict))
-    if facts:
-        events.insert(0, ev.CallsJudged(tuple(facts), work.plan.policy.digest))
-    if events:
-        await work.ledger.intend(*events, barrier=True)
-
-
-def _verdict(work: Work, call: Call) -> Verdict:
-    """What the policy says of a call; a policy that breaks asks."""
-    started = work.state.started
-    assert started is not None  # a claimed run has started
-    judged = Judged(
-        call.id, call.arguments, work.plan.tools[call.name].spec, work.state.agent, started.user, started.tenant,
-        started.session, started.context, work.state,
-    )  # fmt: skip
-    try:
-        return work.plan.policy.judge(judged)
-    except Exception as error:  # noqa: BLE001  it must not raise, and must not let a call pass by raising
-        return Verdict(call.id, "ask", ("error",), f"the policy failed: {text_of_error(error)}", facts=True)
-
-
-async def _twin(work: Work, call: Call, verdict: Verdict) -> Verdict:
-    """While nobody knows whether the same call happened before, a human is asked, whatever the policy says."""
-    digest = call_digest(work.state.agent, work.plan.tools[call.name].spec, call.arguments)
-    if digest not in await work.unsettled(work.state):
-        return verdict
-    reason = "the same call was started before, and nobody has said yet whether it happened"
-    return Verdict(call.id, "ask", ("unsettled",), reason, facts=True)
-
-
-def _request(work: Work, call: Call, verdict: Verdict) -> ev.ApprovalRequested:
-    digest = call_digest(work.state.agent, work.plan.tools[call.name].spec, call.arguments)
-    expires = work.clock.now() + verdict.expires if verdict.expires else 0
-    return ev.ApprovalRequested(
-        request_id(work.state, call), call.id, call.name, digest, verdict.reason, "call", verdict, expires, call.effect
-    )
-
-
-async def answer(work: Work, text: str) -> None:
-    """Accept the model's answer, or say what is wrong with it, as often as the rules allow."""
-    state, output = work.state, work.plan.output
-    try:
-        if not text.strip():
-            raise ValueError("You ended without an answer. Give your final answer now.")
-        final = output.validate(text)
-    except ValueError as error:
-        problem = str(error)
-    else:
-        kept = await left(work, final)
-        await work.ledger.intend(*kept, ev.RunFinished(final, output.schema is not None, state.spent), barrier=True)
-        return
-    if state.rejections < work.plan.rules.answer_tries:
-        await work.ledger.intend(ev.OutputRejected(problem))
-        return
-    failure = Failure("malformed_output", problem, "try a stronger model or a simpler output type; then `surefoot resume`")
-    await work.ledger.intend(ev.RunFailed(failure, state.text, state.spent), barrier=True)

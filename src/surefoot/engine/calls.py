@@ -15,11 +15,11 @@ from surefoot.core.messages import LARGEST, File, Image, Part, too_large
 from surefoot.core.ports import Tool
 from surefoot.core.tool import Done, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Failure, Verdict
+from surefoot.engine.asking import request_id
 from surefoot.engine.bodies import Interrupted, TimeUp, is_cancelled
-from surefoot.engine.decide import request_id
 from surefoot.engine.link import Link, context_of
 from surefoot.engine.outcomes import Attempt, checked, failed, text_of_error, unknown
-from surefoot.engine.plan import call_digest
+from surefoot.engine.plan import call_digest, changes
 from surefoot.engine.work import Suspended, Work
 
 __all__ = ["perform", "probe", "stored"]
@@ -88,7 +88,8 @@ async def probe(work: Work, calls: tuple[Call, ...]) -> None:
 async def _doubt(work: Work, call: Call, spec: ToolSpec, digest: str) -> str:
     """Why a human has to be asked about a call before it starts; nothing when it may."""
     if digest != call.digest and (call.digest or call.status == "approved"):
-        return "the tool's definition changed since this call was approved"
+        how = await _changed(work, spec)
+        return f"the tool's definition changed since this call was approved{how}"
     if spec.repeatable:
         return ""
     # Attempts of a tool that might be repeated were judged as such; an approval is for the tool as it is now.
@@ -97,6 +98,17 @@ async def _doubt(work: Work, call: Call, spec: ToolSpec, digest: str) -> str:
     if digest in work.state.unsettled and not await _knowing(work, call, digest):
         return "the same call was started before, and nobody has said yet whether it happened"
     return ""
+
+
+async def _changed(work: Work, spec: ToolSpec) -> str:
+    """How a tool's arguments differ from those that the model was told of."""
+    try:
+        told = msgspec.json.decode(await work.blobs.load(work.state.tools), type=list[ToolSpec])
+    except (KeyError, msgspec.DecodeError):  # nothing kept, or by a version that said it otherwise
+        return ""
+    before = next((old for old in told if old.name == spec.name), None)
+    how = changes(before.input_schema, spec.input_schema) if before else ""
+    return f": {how}" if how else ""
 
 
 async def _knowing(work: Work, call: Call, digest: str) -> bool:

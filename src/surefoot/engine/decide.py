@@ -16,6 +16,7 @@ from surefoot.core import events as ev
 from surefoot.core.call import Call
 from surefoot.core.state import State
 from surefoot.core.values import Failure, Limits
+from surefoot.engine.asking import expiry, request_id
 from surefoot.engine.plan import Plan, call_digest
 
 __all__ = [
@@ -109,7 +110,7 @@ def decide(state: State, plan: Plan, now: int) -> Step:
     if state.calls:
         return _calls(state, plan, now)
     if state.answer is not None and not state.incoming:
-        return Answer(state.answer)
+        return _moderated(state, now) if state.answering else Answer(state.answer)
     if _carries_over(state.started):
         return Note((ev.RunFinished(state.text),))
     return _ask(state, plan, now)
@@ -136,6 +137,15 @@ def within(state: State, plan: Plan, step: Ask | Perform, left: Limits) -> Step:
 def fresh(calls: Iterable[Call]) -> int:
     """How many of these calls have not been counted yet."""
     return sum(1 for call in calls if call.attempt == 0)
+
+
+def _moderated(state: State, now: int) -> Step:
+    """Somebody is asked whether the answer may be given."""
+    request = state.requests[state.answering]
+    if request.expires_at and request.expires_at <= now:
+        return Note(expiry(state, request))
+    times = [time for time in (request.expires_at, state.deadline) if time]
+    return Suspend((request.id,), min(times, default=0))
 
 
 def limit_of(state: State, plan: Plan) -> Limits:
@@ -187,9 +197,10 @@ def _calls(state: State, plan: Plan, now: int) -> Step:
     calls = state.open_calls
     if len(calls) == 1 and calls[0].status == "proposed" and not calls[0].invalid and calls[0].name in plan.free:
         return _perform(state, plan, calls)
-    notes = [note for call in calls if (note := _known_end(state, plan, call, now)) is not None]
+    notes = [note for call in calls for note in _known_end(state, plan, call, now)]
     if notes:
-        return Note(tuple(notes))
+        ending = next((place for place, note in enumerate(notes) if isinstance(note, ev.RunFailed)), len(notes))
+        return Note(tuple(notes[: ending + 1]))
     probes = tuple(call for call in _lost(state) if call.effect == "reconcilable")
     if probes:
         return Probe(probes)
@@ -202,21 +213,22 @@ def _calls(state: State, plan: Plan, now: int) -> Step:
     return _wait(state, plan, calls, now)
 
 
-def _known_end(state: State, plan: Plan, call: Call, now: int) -> ev.Event | None:
-    """The event that a call's situation already determines, without running or asking anything."""
+def _known_end(state: State, plan: Plan, call: Call, now: int) -> tuple[ev.Event, ...]:
+    """The events that a call's situation already determines, without running or asking anything."""
     gone = call.name not in plan.tools
     if call.status == "started" and call.epoch < state.epoch:
         if not _safe(call) and (gone or call.effect != "reconcilable"):
-            return _unknown(state, plan, call, "the worker died while it ran")
-        return _no_such_tool(call, plan) if gone else None
+            return (_unknown(state, plan, call, "the worker died while it ran"),)
+        return (_no_such_tool(call, plan),) if gone else ()
     request = state.requests.get(call.request)
     if call.status == "asked" and request and request.expires_at and request.expires_at <= now:
-        return ev.ApprovalExpired(call.request)
+        return expiry(state, request)
     if call.status in ("asked", "unknown"):
-        return None
+        return ()
     if call.invalid:
-        return ev.ToolFailed(call.id, Failure("invalid_arguments", call.invalid, "Correct the arguments and call again."))
-    return _no_such_tool(call, plan) if gone else None
+        failure = Failure("invalid_arguments", call.invalid, "Correct the arguments and call again.")
+        return (ev.ToolFailed(call.id, failure),)
+    return (_no_such_tool(call, plan),) if gone else ()
 
 
 def _no_such_tool(call: Call, plan: Plan) -> ev.ToolFailed:
@@ -238,13 +250,6 @@ def _unknown(state: State, plan: Plan, call: Call, reason: str) -> ev.ToolIndete
     # The digest of a call that needed no approval is in no event, and tells an unsettled call from any other.
     digest = call.digest or (call_digest(state.agent, tool.spec, call.arguments) if tool else "")
     return ev.ToolIndeterminate(call.id, request_id(state, call), reason, call.attempt, digest)
-
-
-def request_id(state: State, call: Call) -> str:
-    """A new name for a question about a call: the run, the call, and which question about it this is."""
-    stem = f"{state.id}:{call.id}"
-    asked = sum(1 for known in (*state.requests, *state.settled) if known == stem or known.startswith(f"{stem}#"))
-    return stem if asked == 0 else f"{stem}#{asked + 1}"
 
 
 def _lost(state: State) -> list[Call]:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from surefoot.core import events as ev
 from surefoot.core.values import Limits
 from surefoot.engine import decide as d
-from surefoot.engine.act import answer, ask, judge
+from surefoot.engine.act import ask
 from surefoot.engine.bodies import Interrupted
 from surefoot.engine.calls import perform, probe
+from surefoot.engine.judge import answer, judge
 from surefoot.engine.remember import left
 from surefoot.engine.work import Work
 

@@ -17,7 +17,7 @@ from surefoot.core.ports import Memory, Model, Output, Policy, Retries, Tool
 from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Limits
 
-__all__ = ["Plan", "Rules", "call_digest"]
+__all__ = ["Plan", "Rules", "call_digest", "changes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,11 @@ class Rules:
 class Plan:
     """One agent's definition, resolved.
 
-    ``free`` names the tools whose calls are neither judged nor asked about; ``price`` gives millionths of a dollar, or
-    None where unknown; ``models`` names the model, and those that may answer in its place. ``summary`` is the model that
-    summarises what a prompt has no room for, ``read_back`` what a model is told of the tool that reads results that were cut.
-    ``equip`` gives the plan with the tools of its toolsets, which may know them only once they are open.
+    ``free`` names the tools whose calls are neither judged nor asked about, ``gated`` says that answers are judged,
+    ``protocol`` is what the model is told of asking a human; ``price`` gives millionths of a dollar, or None where unknown;
+    ``models`` names the model, and those that may answer in its place. ``summary`` is the model that summarises what a prompt
+    has no room for, ``read_back`` what a model is told of the tool that reads results that were cut. ``equip`` gives the plan
+    with the tools of its toolsets, which may know them only once they are open.
     """
 
     agent: str
@@ -73,6 +74,8 @@ class Plan:
     models: tuple[str, ...] = ()
     specs: tuple[ToolSpec, ...] = ()
     free: frozenset[str] = frozenset()
+    gated: bool = False
+    protocol: str = ""
 
     def offered(self, *, cut: bool) -> tuple[ToolSpec, ...]:
         """The tools a model is told of, once results were ``cut`` also the one that reads them."""
@@ -81,6 +84,15 @@ class Plan:
     def tools_text(self, *, cut: bool) -> str:
         """What the model is told of the tools, as JSON: the blob behind ``model.requested.tools``."""
         return canonical.dumps(msgspec.to_builtins(self.offered(cut=cut)))
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """How the arguments of a tool differ between two schemas, in words; empty when only their form does."""
+    old, new = before.get("properties", {}), after.get("properties", {})
+    words = [f"{name} is new" for name in new if name not in old]
+    words += [f"{name} is gone" for name in old if name not in new]
+    words += [f"{name} changed" for name in new if name in old and old[name] != new[name]]
+    return ", ".join(words)
 
 
 def call_digest(agent: str, spec: ToolSpec, arguments: str) -> str:

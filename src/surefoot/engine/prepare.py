@@ -86,7 +86,7 @@ def _rendered(plan: Plan, work: Work) -> str:
         if inspect.iscoroutine(text):
             text.close()
         raise TypeError(f"the instructions of agent {plan.agent!r} must be text, not {type(text).__name__}")
-    return canonical.sound(text)
+    return canonical.sound(f"{text}\n\n{plan.protocol}".strip() if plan.protocol else text)
 
 
 async def _enter(stack: AsyncExitStack, made: Any) -> Any:  # noqa: ANN401  whatever the user's factory makes

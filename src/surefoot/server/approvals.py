@@ -55,7 +55,7 @@ async def settle(application: App, caller: Caller, question: str, body: Decision
     """Settle a question in a caller's name."""
     match body.decision:
         case "approve" | "deny" as word:
-            return await application.decide(question, approve=word == "approve", by=caller.user, reason=body.reason)
+            return await application.decide(question, approve=word == "approve", by=caller.user, how="token", reason=body.reason)
         case outcome:
             return await application.settle(question, outcome, result=body.result, by=caller.user, reason=body.reason)
 

@@ -17,7 +17,7 @@ __all__ = ["Options", "Probe", "checked", "is_async", "name_of"]
 Probe = Callable[[str], Done | NotDone | Awaitable[Done | NotDone]]
 
 _POSITIVE = ("timeout", "result_limit", "concurrency")
-_WORDS = ("tags", "examples", "alternatives")
+_WORDS = ("tags", "examples", "alternatives", "content", "intent")
 _MAX_NAME = 128
 
 
@@ -37,6 +37,9 @@ class Options(TypedDict, total=False):
         untrusted: its results are written by strangers.
         examples: requests that mean this tool.
         alternatives: names of tools to use when this one fails.
+        labels: where fields of its results come from: ``own``, ``secret``, ``fact``, ``directory``, ``typed``; else ``text``.
+        content: arguments that are free text, of which only addresses, links and account numbers matter.
+        intent: words of which a request for this tool holds one.
         rules: when its calls run unasked, ask or do not run: ``[allow(when=…), ask("approver", when=…)]``, from
             `surefoot.approvals`; where none speaks, the effect decides.
         polling: calling it again and again, with the same result, is what it is for.
@@ -55,6 +58,9 @@ class Options(TypedDict, total=False):
     untrusted: bool
     examples: Sequence[str]
     alternatives: Sequence[str]
+    labels: Mapping[str, str]
+    content: Sequence[str]
+    intent: Sequence[str]
     rules: Sequence[Rule]
     polling: bool
     breaker: bool
@@ -95,9 +101,17 @@ def checked(name: str, function: Callable[..., Any], options: Mapping[str, Any])
     for key in words:
         if isinstance(options[key], str):
             raise ConfigurationError(f"tool {name!r}: {key} must be a list of texts: {key}=[{options[key]!r}]")
+    if "labels" in options:
+        _check_labels(name, options["labels"])
     if "rules" in options:
         words["rules"] = _rules(name, options["rules"])
     return {key: words.get(key, value) for key, value in options.items() if key not in ("name", "probe")}
+
+
+def _check_labels(name: str, labels: object) -> None:
+    known = {"own", "secret", "fact", "directory", "typed", "text"}
+    if not isinstance(labels, Mapping) or not known.issuperset(labels.values()):
+        raise ConfigurationError(f"tool {name!r}: labels map output fields to {', '.join(sorted(known))}, not {labels!r:.100}")
 
 
 def _rules(name: str, rules: object) -> tuple[Rule, ...]:
