@@ -76,7 +76,7 @@ class Recollection:
         rerank: Rerank | None = None,
     ) -> None:
         self._store, self._connect, self._clock, self._weights = store, connect, clock, weights
-        self._embedder, self._rerank = embedder, rerank
+        self.embedder, self._rerank = embedder, rerank
         self._lock = threading.Lock()
         self._searcher: Searcher | None = None
         self._meaning: Meaning | None = None
@@ -88,10 +88,10 @@ class Recollection:
     async def recall(self, question: Question) -> list[Hit]:
         """See `Memory.recall`."""
         asked = question if question.now else replace(question, now=self._clock.now())
-        if self._embedder is None or not question.text.strip():
+        if self.embedder is None or not question.text.strip():
             return await self._do(lambda searcher: _hits(searcher, asked, None, self._rerank))
         await self._begin()
-        (encoding,) = await encoded(self._embedder, [question.text])
+        (encoding,) = await encoded(self.embedder, [question.text])
         return await self._do(lambda searcher: _hits(searcher, asked, (self._full(searcher), encoding), self._rerank))
 
     async def settle(self) -> None:
@@ -167,8 +167,8 @@ class Recollection:
 
     def _full(self, searcher: Searcher) -> Meaning:
         if self._meaning is None:
-            assert self._embedder is not None  # `recall` has looked
-            shelf = Shelf(searcher.connection, self._embedder.name, self._embedder.dimensions)
+            assert self.embedder is not None  # `recall` has looked
+            shelf = Shelf(searcher.connection, self.embedder.name, self.embedder.dimensions)
             self._meaning = Meaning(searcher.connection, searcher, shelf)
         return self._meaning
 
