@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from surefoot.core.errors import ToolFailed
-from surefoot.core.memory import DELETE_ALL, Entry, Hit, MemoryKept, MemoryRefused, Question, Scope, Selection
+from surefoot.core.memory import DELETE_ALL, KINDS, Entry, Hit, MemoryKept, MemoryRefused, Question, Scope, Selection
 from surefoot.core.ports import Clock, Memory
 from surefoot.core.recalled import line
 from surefoot.core.tool import Effect, ToolContext
@@ -156,11 +156,12 @@ def _delete_all(memory: Memory, whose: Whose) -> Offer:
 
 
 async def _meant(memory: Memory, scope: Scope, what: str, clock: Clock) -> Hit:
-    """The one entry that words mean. Raises ToolFailed when there is none."""
-    hits = await memory.recall(Question(what, scope, 1, now=clock.now()))
-    if not hits or hits[0].score < _FITS:
-        raise ToolFailed("nothing in memory fits that; list_memories shows what there is")
-    return hits[0]
+    """The one entry that words mean, rather a fact than what was said. Raises ToolFailed when there is none."""
+    for kinds in (("fact", "core"), KINDS):
+        hits = await memory.recall(Question(what, scope, 1, kinds=kinds, now=clock.now()))
+        if hits and hits[0].score >= _FITS:
+            return hits[0]
+    raise ToolFailed("nothing in memory fits that; list_memories shows what there is")
 
 
 def _name(ctx: ToolContext[Any]) -> str:
