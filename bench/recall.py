@@ -41,7 +41,7 @@ def figures() -> list[Figure]:
     """Recall by method and type, differences with their intervals, and what each term is worth."""
     results: Results = defaultdict(lambda: defaultdict(list))
     for seed in SEEDS:
-        for world in make(seed):
+        for world in make(seed, worlds=int(os.environ.get("WORLDS", "4"))):
             asyncio.run(_measure(world, results, ablate=os.environ.get("ABLATE", "1") == "1"))
     made: list[Figure] = []
     for method in ("fts5", "vector", "rrf", "lexical", "full"):

@@ -65,8 +65,8 @@ ENGLISH = Language(
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, casefolded, in order."""
-    return [word.replace("’", "'") for word in _WORD.findall(text.casefold())]
+    """The words of a text, casefolded, in order, without a possessive's ending."""
+    return [word.replace("’", "'").removesuffix("'s") for word in _WORD.findall(text.casefold())]
 
 
 def content(text: str, language: Language = ENGLISH) -> list[str]:
