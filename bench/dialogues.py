@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 __all__ = ["SEEDS", "TUNING", "Question", "Turn", "World", "make"]
 
-#: What weights may be chosen with, and what they are judged on.
-TUNING = 1
-SEEDS = (20_261, 20_262)
+#: What may be looked at, and what is judged on. Seeds 20,261 and 20,262 were looked at once: they showed that short turns that
+#: are alike hid each other, which was mended; then two new ones were drawn. No weight was changed.
+TUNING = (1, 20_261, 20_262)
+SEEDS = (31_415, 92_653)
 
 _DAY = 86_400_000_000
 _START = 1_735_689_600_000_000

@@ -28,7 +28,7 @@ from surefoot.memory.follower import Derive, Follower, encoded
 from surefoot.memory.meaning import Meaning
 from surefoot.memory.search import Row, Scored, Searcher, Weights
 from surefoot.memory.vectors import Shelf, weighed
-from surefoot.memory.words import fingerprint
+from surefoot.memory.words import fingerprint, telling
 
 __all__ = ["Connect", "Recollection"]
 
@@ -46,6 +46,8 @@ _TELLING = 16
 #: A user's own order of the best hits, and how many it is given.
 Rerank = Callable[[str, Sequence[Hit]], Sequence[Hit]]
 _RERANKED = 50
+#: Words that mean something from which on a text says the same wherever it stands.
+_TELLS = 5
 #: Characters of a core block, and a token in characters, as the engine estimates it.
 _BLOCK = 2_000
 _TOKEN = 3.5
@@ -227,8 +229,9 @@ def _hits(searcher: Searcher, question: Question, full: tuple[Meaning, Any] | No
         beside = [Scored(row, {"neighbour": one.score / 2}) for row in searcher.beside(one.row, question.neighbours)]
         for found in (one, *beside):
             entry = found.row.entry
-            # Answers may be alike and mean something else beside another question.
-            said = (found.row.plain, entry.author, entry.session if entry.author == "assistant" else "")
+            # What is short may be alike and mean something else beside another turn.
+            long = len(telling(entry.text)) >= _TELLS
+            said = (found.row.plain, entry.author, "" if long else entry.session)
             cost = len(entry.text) + 6 * _TOKEN
             if said in seen or cost > room:
                 continue
