@@ -14,6 +14,8 @@ import typer
 
 from surefoot.app import App
 from surefoot.cli.codes import Code
+from surefoot.cli.consolidation import consolidate as read
+from surefoot.cli.consolidation import consolidator
 from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.questions import account, sure
@@ -41,7 +43,7 @@ def add(program: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Long-term memory: list, search, show, add, forget, export, import, care.")
     for name, command in (
         ("list", list_), ("search", search), ("show", show), ("add", add_), ("forget", forget), ("export", export),
-        ("import", import_), ("stats", stats), ("audit", audit),
+        ("import", import_), ("stats", stats), ("audit", audit), ("consolidate", consolidate),
     ):  # fmt: skip
         group.command(name)(command)
     program.add_typer(group, name="memory")
@@ -258,6 +260,29 @@ def audit(
             screen.line(f"{word:<13} {line(entry.id)}  {short(entry.text, 200)}")
     if not told:
         screen.note("nothing is wrong")
+
+
+def consolidate(  # noqa: PLR0913  a command's own options
+    context: typer.Context,
+    *,
+    model: Annotated[
+        str, typer.Option("--model", metavar="PROVIDER:NAME", help="The model that reads. [SUREFOOT_MODEL, …]")
+    ] = "",
+    user: UserOption = None,
+    agent: AgentOption = None,
+    tenant: TenantOption = None,
+    budget: Annotated[int, typer.Option("--tokens", min=1, help="Stop once so many tokens are spent.")] = 100_000,
+    store: StoreOption = None,
+    agents: AgentsOption = None,
+) -> None:
+    """Have a model write facts and summaries of conversations. Originals stay; what was read is not read again."""
+
+    async def done(app: App) -> Counter[str]:
+        return await read(app, consolidator(model or None), await _entries(app, user, agent, tenant), budget)
+
+    screen = Screen()
+    for what, number in sorted(_with(context, store, agents, done).items()):
+        screen.line(f"{number:>7,}  {what}")
 
 
 async def _entries(
