@@ -78,7 +78,8 @@ async def serving(store: str = "memory:", agents: Sequence[Agent[Any, Any]] = AG
     """Serve agents on a free port; whatever is done inside is done within 20 seconds."""
     app = App(store, agents=agents, settings=QUICK)
     with socket.create_server(("127.0.0.1", 0)) as bound:
-        config = uvicorn.Config(create(app, **options), log_level="error", timeout_graceful_shutdown=1)
+        made = create(app, **options)
+        config = uvicorn.Config(made.asgi, log_level="error", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         async with asyncio.timeout(20):
             task = asyncio.create_task(server._serve([bound]))
@@ -90,6 +91,7 @@ async def serving(store: str = "memory:", agents: Sequence[Agent[Any, Any]] = AG
             finally:
                 for client in service.clients:
                     await client.aclose()
+                made.stop()
                 server.should_exit = True
                 await task
 

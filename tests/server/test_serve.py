@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,22 @@ def test_a_server_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
         url = re.findall(r"http://127\.0\.0\.1:\d+", said)[0]
         again = ask(url, f"/api/runs/{run['id']}")
         assert again == run
+
+
+def test_a_server_that_somebody_listens_to_stops_at_once(tmp_path: Path) -> None:
+    with program(tmp_path, "serve", "--port", "0") as (process, said):
+        url = re.findall(r"http://127\.0\.0\.1:\d+", said)[0]
+        asked = ask(url, "/api/runs", {"agent": "clerk", "input": "refund it", "wait": 4})
+        assert isinstance(asked, dict)
+        paths = ["/console/changes", "/api/events", f"/api/runs/{asked['id']}/stream"]
+        with ExitStack() as open_streams:
+            for path in paths:
+                stream = open_streams.enter_context(urllib.request.urlopen(url + path, timeout=5))
+                stream.readline()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(5) in (0, -signal.SIGTERM)
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
 
 
 def test_a_worker_goes_on_with_what_others_started(tmp_path: Path, surefoot: Surefoot) -> None:

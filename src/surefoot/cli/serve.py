@@ -59,9 +59,8 @@ def serve(
     SIGTERM lets runs in work go on for SUREFOOT_GRACE seconds, and leaves them to the next process.
     """
     try:
-        import uvicorn
-
         from surefoot.server.app import create as served
+        from surefoot.server.listening import listen
     except ModuleNotFoundError:
         raise MissingExtra("the server", "server") from None
     place = place_of(context, store, agents)
@@ -77,8 +76,7 @@ def serve(
         with _bound(host, port) as bound:
             address = f"[{host}]" if ":" in host else host
             screen.note(f"listening on http://{address}:{bound.getsockname()[1]} (Ctrl-C stops)")
-            config = uvicorn.Config(served(app), log_level="warning", timeout_graceful_shutdown=2, lifespan="on")
-            await uvicorn.Server(config).serve(sockets=[bound])
+            await listen(served(app), bound)
         return Code.DONE
 
     raise typer.Exit(complete(listening()))

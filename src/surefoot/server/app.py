@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -19,14 +20,22 @@ from surefoot.server.guard import Guard
 from surefoot.server.shapes import ProblemDocument
 from surefoot.server.tokens import Tokens
 
-__all__ = ["create"]
+__all__ = ["Service", "create"]
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": ProblemDocument, "content": {"application/problem+json": {}}} for status in (401, 403, 404, 409, 422, 429)
 }
 
 
-def create(application: App, *, size: int = 2_000_000, rate: float = 200.0) -> ASGIApp:
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An ASGI application, and what ends its streams: whoever stops the server calls `stop` first."""
+
+    asgi: ASGIApp
+    stop: Callable[[], None]
+
+
+def create(application: App, *, size: int = 2_000_000, rate: float = 200.0) -> Service:
     """An ASGI application that serves ``application``, which it opens and closes.
 
     ``size`` bounds a request's body in bytes, ``rate`` the requests a second from one address in the long run.
@@ -41,14 +50,13 @@ def create(application: App, *, size: int = 2_000_000, rate: float = 200.0) -> A
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         async with application:
             yield
-            api.state.stopping = True
 
     api = FastAPI(
         title="surefoot", summary="Agents as a service.", lifespan=lifespan, openapi_url="/api/openapi.json", docs_url=None,
         redoc_url=None, responses=_PROBLEMS,
     )  # fmt: skip
     api.state.application, api.state.tokens = application, Tokens(application.store, SystemClock())
-    api.state.background, api.state.stopping, api.state.pages = background, False, environment()
+    api.state.background, api.state.stop, api.state.pages = background, asyncio.Event(), environment()
     problems.install(api)
     for part in (runs, events, approvals, compatible, health, pages, forms, changes):
         api.include_router(part.router)
@@ -61,7 +69,7 @@ def create(application: App, *, size: int = 2_000_000, rate: float = 200.0) -> A
         return described()
 
     api.openapi = openapi  # type: ignore[method-assign]
-    return Guard(api, size=size, rate=rate)
+    return Service(Guard(api, size=size, rate=rate), api.state.stop.set)
 
 
 def _seen(tasks: set[asyncio.Task[Any]]) -> Any:  # noqa: ANN401  a task's callback

@@ -15,6 +15,7 @@ from surefoot.core.errors import RunNotFound
 from surefoot.core.events import Record, tag_of
 from surefoot.core.model import Delta
 from surefoot.server.access import Reader, own, visible_to
+from surefoot.server.streams import until
 from surefoot.server.tokens import Caller
 
 __all__ = ["event_schemas", "router"]
@@ -45,14 +46,14 @@ async def run_stream(
     caller: Reader,
     run: str,
     after: Annotated[int, Query(ge=0)] = 0,
-    until: Literal["wait", "end"] = "end",
+    rest: Annotated[Literal["wait", "end"], Query(alias="until")] = "end",
     last_event_id: LastEventId = "",
 ) -> AsyncIterator[ServerSentEvent]:
     """A run's events and the pieces of its text as they come, until it ends. An event's id is its sequence number."""
     application: App = request.app.state.application
     found = await own(request, caller, run)
     seen = int(last_event_id) if last_event_id.isdigit() else after
-    async with aclosing(application.watch(found, after=seen, until=until)) as items:
+    async with aclosing(until(request.app.state.stop, application.watch(found, after=seen, until=rest))) as items:
         async for item in items:
             if isinstance(item, Delta):
                 yield ServerSentEvent(event="delta", data={"kind": item.kind, "text": item.text, "after": item.after})
@@ -69,7 +70,7 @@ async def all_events(
     application: App = request.app.state.application
     seen = int(last_event_id) if last_event_id.isdigit() else after
     tenants: dict[str, bool] = {}
-    async with aclosing(application.store.follow(None, seen)) as records:
+    async with aclosing(until(request.app.state.stop, application.store.follow(None, seen))) as records:
         async for record in records:
             if record.stream != "app" and await _visible(application, caller, record.stream, tenants):
                 yield _sent(record, record.position)

@@ -20,7 +20,7 @@ async def live() -> dict[str, str]:
 @router.get("/health/ready")
 async def ready(request: Request) -> dict[str, str]:
     """The store can be read. 503 while the server stops."""
-    if request.app.state.stopping:
+    if request.app.state.stop.is_set():
         raise Problem(503, "the server is stopping; ask another one")
     await request.app.state.tokens.all()
     return {"status": "ready"}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -13,6 +13,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from surefoot.app import App
 from surefoot.core.errors import RunNotFound
 from surefoot.server.access import Reader, visible_to
+from surefoot.server.streams import until
 from surefoot.server.tokens import Caller
 
 __all__ = ["router"]
@@ -26,6 +27,17 @@ async def changes(
 ) -> AsyncIterator[ServerSentEvent]:
     """An event ``change`` whenever a run was written to, or this one; many at once are told as one."""
     application: App = request.app.state.application
+    yield ServerSentEvent(comment="listening")
+    async with aclosing(until(request.app.state.stop, _written(application, run))) as written:
+        async for streams in written:
+            for stream in streams:
+                if await _visible(application, caller, stream):
+                    yield ServerSentEvent(event="change", data={"run": stream})
+                    break
+
+
+async def _written(application: App, run: str) -> AsyncGenerator[list[str]]:
+    """The streams that were written to, as often as some were."""
     changed: set[str] = set()
     stirred = asyncio.Event()
 
@@ -36,16 +48,12 @@ async def changes(
 
     stop = application.store.on_commit(committed)
     try:
-        yield ServerSentEvent(comment="listening")
-        while not request.app.state.stopping:
+        while True:
             await stirred.wait()
             stirred.clear()
             streams = sorted(changed)
             changed.clear()
-            for stream in streams:
-                if await _visible(application, caller, stream):
-                    yield ServerSentEvent(event="change", data={"run": stream})
-                    break
+            yield streams
     finally:
         stop()
 
