@@ -204,7 +204,7 @@ def plan_of(agent: Agent[Any, Any], parts: Parts, learned: Callable[[Plan], None
 def _equipped(plan: Plan, agent: Agent[Any, Any], parts: Parts) -> Plan:
     """The plan with the tools that the agent has now."""
     found, toolsets = _tools(agent, parts)
-    tools = {name: parts.recovery.guarded_tool(tool) for name, tool in found.items()}
+    tools = {name: parts.recovery.guarded_tool(tool, agent.name) for name, tool in found.items()}
     specs = tuple(tool.spec for tool in tools.values())
     schema = plan.output.schema
     digest = canonical.digest(
@@ -226,6 +226,7 @@ def _equipped(plan: Plan, agent: Agent[Any, Any], parts: Parts) -> Plan:
     return replace(
         plan, tools=tools, toolsets=toolsets, specs=told, free=frozenset(free), digest=digest, read_back=read_back,
         gated=isinstance(plan.policy, CedarPolicy) and plan.policy.settled(FINAL_ANSWER) != "allow",
+        guards=parts.recovery.guards_of(specs, plan.limits, plan.model.context_window),
         protocol=protocol(specs, plan.policy),
     )  # fmt: skip
 

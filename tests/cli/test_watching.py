@@ -96,3 +96,18 @@ def test_hostile_text_is_shown_plainly(surefoot: Surefoot) -> None:
     surefoot("run", "clerk", "nasty", "--id", "n")
     for command in (("tail", "k"), ("tail", "n", "--json"), ("why", "k", "0.0"), ("diff", "k", "n"), ("stats",)):
         assert not {"\x1b", "\u202e", "\u200b", "\x07"} & set(surefoot(*command).out)
+
+
+def test_how_models_and_tools_are_doing(surefoot: Surefoot) -> None:
+    surefoot("run", "clerk", "add")
+    assert "nothing in the last 0s" in surefoot("health", "--since", "0s").err
+    surefoot("run", "clerk", "fail", "--id", "f")
+    surefoot("resume", "f")
+    rows = {row["name"]: row for row in surefoot("health", "--json").objects}
+    assert (rows["add"]["kind"], rows["add"]["asked"], rows["add"]["breaker"]) == ("tool", 1, "closed")
+    [model] = [row for row in rows.values() if row["kind"] == "model"]
+    assert model["failed"] == {"auth": 2}
+    out = surefoot("health").out
+    assert "auth 2" in out
+    assert "runs: resumed 1" in out
+    assert surefoot("health", "--since", "soon").code == 2

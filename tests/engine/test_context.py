@@ -20,7 +20,7 @@ from surefoot.tools.function import tool
 from tests.flows.kit import QUICK, of_kind, opened, results, said, tags
 
 
-@tool(effect="read")
+@tool(effect="read", polling=True)
 def read(size: int) -> str:
     """Read a long text."""
     return "x" * size

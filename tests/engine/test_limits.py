@@ -90,7 +90,7 @@ async def test_a_runs_limits_are_over_its_agents_and_leave_the_others(store: str
 
 async def test_an_agent_stops_after_fifty_steps_when_nothing_else_is_said(store: str) -> None:
     async with opened(store) as app:
-        run = await app.run(Agent("a", model=FunctionModel(lambda request: ("look", {})), tools=[look]), "go")
+        run = await app.run(Agent("a", model=FunctionModel(lambda request: step(len(request.messages))), tools=[look]), "go")
     assert run.error is not None
     assert (run.steps, run.error.kind) == (50, "limit_exceeded")
 

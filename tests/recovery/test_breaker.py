@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any, cast
 
 import pytest
@@ -15,15 +16,19 @@ from surefoot.core.errors import DiskFull, ModelError, ToolFailed
 from surefoot.core.model import Emit, ModelReply, ModelRequest
 from surefoot.core.taxonomy import KINDS
 from surefoot.recovery.breaker import Rules
+from surefoot.recovery.limits import Rules as BudgetRules
 from surefoot.recovery.notes import Notes
 from surefoot.recovery.options import Recovery
 from surefoot.recovery.window import Window
+from surefoot.settings import Settings
 from surefoot.testing.clock import ManualClock
 from surefoot.testing.models import ScriptedModel
 from surefoot.tools.function import tool
 from tests.flows.kit import opened, results
 from tests.recovery.kit import Bench, asked, ignore
 
+#: Retries as many as there are.
+FREE = Recovery(budget=BudgetRules(floor=1_000))
 COUNTING = sorted(name for name, kind in KINDS.items() if kind.breaker)
 OTHERS = sorted(name for name, kind in KINDS.items() if not kind.breaker)
 
@@ -43,7 +48,7 @@ def test_a_window_counts_what_happened_lately(gaps: list[tuple[float, bool]]) ->
 
 @pytest.mark.parametrize("kind", COUNTING)
 def test_a_breaker_opens_when_half_of_enough_requests_failed(kind: str) -> None:
-    bench = Bench()
+    bench = Bench(Rules(least=10))
     for _ in range(5):
         bench.breaker.succeeded()
     for _ in range(4):
@@ -58,7 +63,7 @@ def test_a_breaker_opens_when_half_of_enough_requests_failed(kind: str) -> None:
 
 def test_a_few_failures_do_not_tell() -> None:
     bench = Bench()
-    for _ in range(9):
+    for _ in range(19):
         bench.breaker.failed("server")
     assert bench.told == []
     bench.clock.advance(31)
@@ -163,10 +168,10 @@ async def test_whoever_can_refuse_is_well(kind: str, state: str) -> None:
     assert bench.breaker.state == state
 
 
-@pytest.mark.parametrize(("seconds", "failed"), [(60, 1), (10, 0)])
+@pytest.mark.parametrize(("seconds", "failed"), [(600, 1), (10, 0)])
 async def test_an_answer_that_never_comes_is_a_failure_and_one_nobody_waits_for_is_not(seconds: float, failed: int) -> None:
     bench, model = Bench(Rules(least=1)), Slow()
-    task = asyncio.create_task(bench.guarded(model).request(asked(timeout=60), ignore))
+    task = asyncio.create_task(bench.guarded(model).request(asked(), ignore))
     await asyncio.sleep(0)
     bench.clock.advance(seconds)
     task.cancel()
@@ -194,6 +199,24 @@ async def test_a_run_waits_out_what_its_provider_asked_for_and_the_journal_says_
         told = [record.event for record in await kept.read("app")]
     assert [event.state for event in told if isinstance(event, ev.BreakerChanged)] == ["open", "half_open", "closed"]
     assert len(model.requests) == 3, "the other run was not sent while the breaker was open"
+
+
+async def test_a_request_that_was_not_sent_is_no_try_until_there_are_many(store: str) -> None:
+    sent = itertools.count()
+
+    class Refusing:
+        """A model that is sent the first request only, and then left alone for as long as anybody asks."""
+
+        name, context_window = "a:refusing", 1_000
+
+        async def request(self, request: ModelRequest, emit: Emit) -> ModelReply:
+            raise ModelError("overloaded", "no", sent=next(sent) == 0)
+
+    async with opened(store, settings=Settings(backoff=0, grace=0, model_tries=3), recovery=FREE) as app:
+        run = await app.run(Agent("a", model=Refusing()), "go")
+        failed = [record.event for record in await app.events(run) if isinstance(record.event, ev.ModelFailed)]
+    assert run.error is not None
+    assert (len(failed), run.error.data) == (1 + 20 + 1, {"tries": 3, "sent": False})
 
 
 def flaky(error: BaseException, fails: int) -> tuple[Any, list[int]]:

@@ -8,6 +8,7 @@ from surefoot.core import events as ev
 from surefoot.core.call import Call
 from surefoot.core.gauge import Gauge
 from surefoot.core.messages import Message, Usage
+from surefoot.core.pace import Pace
 from surefoot.core.request import Request, Standing
 from surefoot.core.values import Failure, Limits, Spent
 
@@ -73,6 +74,7 @@ class Picture:
     output: ev.RunFinished | None = None
     error: Failure | None = None
     unknown_tag: str = ""
+    pace: Pace = field(default_factory=Pace)
 
     def call(self, name: str) -> Call:
         """An open call, or a stand-in where the reply that made it was redacted."""

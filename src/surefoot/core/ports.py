@@ -1,7 +1,7 @@
 """Every seam of surefoot: a Protocol of at most five methods, with at least two implementations and one contract suite.
 
 Reading order: `Journal`, `Runs`, `Leases`, `Blobs`, `Upkeep` and `Erasures` are the store; `Model`, `Tool` and `Policy` are
-what an agent is made of; `Retries`, `Clock`, `Live`, `Projection`, `Embedder`, `Sink` and `Memory` are the rest.
+what an agent is made of; `Guard`, `Retries`, `Clock`, `Live`, `Projection`, `Embedder`, `Sink` and `Memory` are the rest.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ from typing import Any, Protocol, runtime_checkable
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
 from surefoot.core.judging import Judged
 from surefoot.core.model import Delta, Emit, ModelReply, ModelRequest, OutputSchema
+from surefoot.core.pace import Finding
 from surefoot.core.ports_channel import Channel
 from surefoot.core.ports_memory import Erasures, Memory
 from surefoot.core.rows import Claim, Problem, Query, RunRow, SessionRow
+from surefoot.core.state import State
 from surefoot.core.taxonomy import Trial
 from surefoot.core.tool import Done, NotDone, ToolContext, ToolOutput, ToolSpec
 from surefoot.core.values import Verdict
 
 __all__ = [
-    "Blobs", "Channel", "Claim", "Clock", "Embedder", "Erasures", "Journal", "Judged", "Leases", "Live", "Memory", "Model",
-    "Output", "Policy", "Problem", "Projection", "Query", "Retries", "RunRow", "Runs", "SessionRow", "Sink", "Store",
-    "Tool", "Toolset", "Upkeep",
+    "Blobs", "Channel", "Claim", "Clock", "Embedder", "Erasures", "Guard", "Journal", "Judged", "Leases", "Live", "Memory",
+    "Model", "Output", "Policy", "Problem", "Projection", "Query", "Retries", "RunRow", "Runs", "SessionRow", "Sink",
+    "Store", "Tool", "Toolset", "Upkeep",
 ]  # fmt: skip
 
 
@@ -290,6 +292,14 @@ class Policy(Protocol):
 
     def judge(self, call: Judged) -> Verdict:
         """The verdict on one call. Must not raise; what it cannot decide, it asks."""
+        ...
+
+
+class Guard(Protocol):
+    """Watches how a run gets on. Pure, and constant in time: it reads figures that the state keeps."""
+
+    def check(self, state: State, now: int) -> Sequence[Finding]:
+        """What is to be said of a run before its model is asked again, at ``now`` (Unix microseconds)."""
         ...
 
 

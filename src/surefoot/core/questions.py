@@ -185,5 +185,6 @@ def denied(state: Picture, event: ev.ToolDenied, record: ev.Record) -> None:
 def close_step(state: Picture) -> None:
     """Once every call of a step has a result, the model may be told of them all."""
     if state.calls and not state.open_calls:
+        state.pace.saw(state.calls.values())
         state.messages.append(Message("tool", tuple(call.result for call in state.calls.values() if call.result)))
         state.calls = {}

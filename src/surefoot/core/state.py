@@ -75,8 +75,8 @@ def _run_suspended(state: State, event: ev.RunSuspended, record: ev.Record) -> N
 def _run_resumed(state: State, event: ev.RunResumed, record: ev.Record) -> None:
     state.error = state.model_error = state.cancel = None
     state.attempt = state.retry_at = state.barren_claims = state.rejections = state.model_failures = 0
-    state.limits = event.limits or state.limits
-    state.deadline = event.deadline or state.deadline
+    state.limits, state.deadline = event.limits or state.limits, event.deadline or state.deadline
+    state.pace.again()
 
 
 def _cancel_requested(state: State, event: ev.RunCancelRequested, record: ev.Record) -> None:
@@ -103,8 +103,8 @@ def _message_received(state: State, event: ev.MessageReceived, record: ev.Record
 
 
 def _warned(state: State, event: ev.RunWarned, record: ev.Record) -> None:
-    # A worker that leaves a run to a newer one has not failed at it.
-    state.barren_claims -= event.kind == "newer_event"
+    state.barren_claims -= event.kind == "newer_event"  # a worker that leaves a run to a newer one has not failed at it
+    state.pace.noted(event.kind, str(event.data.get("about", "")), state.step)
     if event.tell:
         state.incoming.append(Message("user", (Text(event.tell),)))
 
@@ -154,6 +154,7 @@ def _model_replied(state: State, event: ev.ModelReplied, record: ev.Record) -> N
         if type(part) is ToolCall
     }
     state.steps += 1
+    state.pace.replied(event.usage.input, event.duration)
     state.usage += event.usage
     state.cost = None if state.cost is None or event.cost is None else state.cost + event.cost
     state.answer = None if state.calls else text_of(event.parts)
@@ -162,7 +163,8 @@ def _model_replied(state: State, event: ev.ModelReplied, record: ev.Record) -> N
 def _model_failed(state: State, event: ev.ModelFailed, record: ev.Record) -> None:
     state.requesting, state.attempt, state.barren_claims = False, event.attempt, 0
     state.retry_at, state.model_error = event.retry_at, event.error
-    state.model_failures += 1
+    state.model_failures += event.error.data.get("sent") is not False  # a request that was not sent is not yet a try
+    state.pace.failed(event.error.kind, refused=event.error.data.get("sent") is False)
 
 
 def _output_rejected(state: State, event: ev.OutputRejected, record: ev.Record) -> None:
@@ -194,6 +196,7 @@ def _tool_returned(state: State, event: ev.ToolReturned, record: ev.Record) -> N
     state.barren_claims = 0
     call = state.call(event.call)
     state.charge(call, event.spent)
+    state.pace.worked()
     call.close(text, parts=event.parts)
     questions.close_step(state)
 
@@ -202,6 +205,7 @@ def _tool_failed(state: State, event: ev.ToolFailed, record: ev.Record) -> None:
     call = state.call(event.call)
     state.barren_claims = 0
     state.charge(call, event.spent)
+    state.pace.failed(event.error.kind)
     if event.retry_at:
         call.status, call.retry_at = "retrying", event.retry_at
         return
@@ -247,4 +251,4 @@ _APPLY: dict[type, Callable[[State, Any, ev.Record], None]] = {
     ev.ToolFailed: _tool_failed,
     ev.ToolIndeterminate: questions.indeterminate,
     ev.Unknown: _unknown,
-}
+}  # fmt: skip

@@ -59,6 +59,7 @@ KINDS: Mapping[str, Kind] = {
     "cancelled": Kind(),
     "deadline_exceeded": Kind(),
     "limit_exceeded": Kind(),
+    "no_progress": Kind(),
     "setup_failed": Kind(),
     "approval_expired": Kind(),
     "crash_loop": Kind(),

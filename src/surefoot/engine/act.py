@@ -23,6 +23,8 @@ __all__ = ["ask"]
 
 #: A prompt may take this share of the model's window; the rest is for the answer.
 _PROMPT_SHARE = 0.75
+#: Seconds for an answer, all waiting included; who asks the model keeps to the timeout of its settings.
+_PATIENCE = 600.0
 #: A prompt that the model calls too long is made to fit this share of what it was taken to be.
 _TIGHTER = 0.6
 #: Characters kept of the name of a tool that there is not.
@@ -49,7 +51,7 @@ async def ask(work: Work, attempt: int) -> None:
         attempt,
     )
     began = work.clock.monotonic()
-    timeout = min(work.time_left(), (plan.settings.timeout or 600.0) * max(1, len(plan.models)))
+    timeout = min(work.time_left(), (_PATIENCE + (plan.settings.timeout or 0.0)) * max(1, len(plan.models)))
     failure: Exception
     try:
         with work.bodies.limit(timeout):
@@ -86,15 +88,15 @@ async def _failed(work: Work, state: State, failure: Exception, took: float) -> 
 
 async def _overflowed(work: Work, failed: ev.ModelFailed, *, elsewhere: bool) -> None:
     """The model says the prompt is too long: make it shorter than it was taken to be, once, and ask again."""
-    state = work.state
-    compacted = fit(work.past, state, int(work.meter.tokens(work.past, state) * _TIGHTER))
+    room = int(_tokens(work) * _TIGHTER) - work.fixed_tokens
+    compacted = fit(work.past, work.state, room) if room > 0 else None
     if compacted is None and not elsewhere:
         await work.ledger.outcome(failed)
         return
     error = msgspec.structs.replace(failed.error, hint="")
     await work.ledger.outcome(msgspec.structs.replace(failed, error=error, retry_at=work.clock.now() + 1))
     if compacted is not None:
-        await work.ledger.intend(compacted)
+        await _compact(work, compacted, room)
 
 
 def _fell_back(asked: str, reply: ModelReply) -> tuple[ev.RunWarned, ...]:
@@ -116,13 +118,18 @@ async def _fits(work: Work) -> bool:
     compacted = fit(work.past, work.state, room) if room > 0 else None
     if compacted is None:
         return True
+    await _compact(work, compacted, room)
+    return False
+
+
+async def _compact(work: Work, compacted: ev.ContextCompacted, room: int) -> None:
+    """Record what is left out of the prompt, with a summary where there is a model for it."""
     fixed = work.fixed_tokens
     compacted = msgspec.structs.replace(compacted, before=compacted.before + fixed, after=compacted.after + fixed)
-    if compacted.how == "dropped" and plan.summary is not None and room >= LEAST:
+    if compacted.how == "dropped" and work.plan.summary is not None and room >= LEAST:
         await summarised(work, compacted, room)
     else:
         await work.ledger.intend(compacted)
-    return False
 
 
 def _tokens(work: Work) -> int:

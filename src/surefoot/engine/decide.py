@@ -311,7 +311,7 @@ def _ask(state: State, plan: Plan, now: int) -> Step:
     if limits.cost is not None and (state.cost is None or state.cost >= limits.cost * 1e6):
         return _over(state, plan, "cost", limits.cost)
     if state.model_error is None:
-        return Ask(state.attempt + 1)
+        return _found(state, plan, now) or Ask(state.attempt + 1)
     if not state.retry_at and not state.incoming:
         error = state.model_error
         return Note((ev.RunFailed(error, state.text, state.spent),))
@@ -320,3 +320,22 @@ def _ask(state: State, plan: Plan, now: int) -> Step:
             return Wait(int(min(state.retry_at, _end_of_time(state, plan, now))))
         return Suspend(("timer",), min(state.retry_at, state.deadline or state.retry_at))
     return Ask(state.attempt + 1)
+
+
+def _found(state: State, plan: Plan, now: int) -> Note | None:
+    """What the guards have to say before the model is asked: each thing once, or the end."""
+    warnings: list[ev.RunWarned] = []
+    for guard in plan.guards:
+        try:
+            findings = guard.check(state, now)
+        except Exception:  # noqa: BLE001, S112  a guard that breaks finds nothing, and must not break the run
+            continue
+        for found in findings:
+            if found.stop:
+                return Note(
+                    (ev.RunFailed(Failure(found.kind, found.message, found.hint, data=found.data), state.text, state.spent),)
+                )
+            if found.key not in state.pace.warned:
+                data = {**found.data, "about": found.about} if found.about else found.data
+                warnings.append(ev.RunWarned(found.kind, found.message, data, found.tell))
+    return Note(tuple(warnings)) if warnings else None

@@ -20,6 +20,8 @@ from surefoot.engine.plan import Plan
 __all__ = ["Attempt", "checked", "failed", "model_failed", "text_of_error", "unknown"]
 
 _MESSAGE_LIMIT = 2_000
+#: So many requests that were not sent count as one that was: a run does not wait for ever for a model that never comes back.
+_REFUSALS = 10
 _LATE = "the next try would have come after the run's deadline; resume it with a later one"
 
 E = TypeVar("E", bound=ev.Event)
@@ -80,7 +82,8 @@ def model_failed(state: State, error: Exception, plan: Plan, now: int, chance: f
         kind = "server" if kind in ("tool_retryable", "tool_permanent") else kind  # the model's own code, not a tool's
         error = ModelError(kind, f"the model raised {text_of_error(error)}")
     left = (state.deadline - now) / 1e6 if state.deadline else float("inf")
-    trial = Trial(error.kind, state.model_failures + 1, plan.rules.model_tries, error.retry_after, left)
+    tries = state.model_failures + error.sent + state.pace.refused // _REFUSALS
+    trial = Trial(error.kind, tries, plan.rules.model_tries, error.retry_after, left)
     delay = plan.retries.delay(trial, chance)
     retry_at, hint, data = 0, "", dict[str, Any]()
     if delay is not None:
@@ -89,9 +92,9 @@ def model_failed(state: State, error: Exception, plan: Plan, now: int, chance: f
         data = {"tries": trial.tries}
         late = plan.retries.delay(msgspec.structs.replace(trial, left=float("inf")), chance) is not None
         hint = _LATE if late else "mend the cause, then `surefoot resume` goes on from here"
-    if error.tried and (len(error.tried) > 1 or not error.sent):
+    if len(error.tried) > 1:
         data["tried"] = [msgspec.to_builtins(one) for one in error.tried]
-    elif not error.sent:
+    if not error.sent:
         data["sent"] = False
     failure = Failure(error.kind, str(error)[:_MESSAGE_LIMIT], hint, error.status, error.request_id, data)
     return ev.ModelFailed(state.step, failure, state.attempt, retry_at, int(seconds * 1e6))

@@ -13,7 +13,7 @@ from surefoot.core.agent import Instructions
 from surefoot.core.memory import Memory as Settings
 from surefoot.core.messages import Usage
 from surefoot.core.model import ModelSettings
-from surefoot.core.ports import Memory, Model, Output, Policy, Retries, Tool
+from surefoot.core.ports import Guard, Memory, Model, Output, Policy, Retries, Tool
 from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Limits
 
@@ -71,6 +71,7 @@ class Plan:
     memory: Memory | None = None
     remember: Settings = Settings()
 
+    guards: tuple[Guard, ...] = ()
     models: tuple[str, ...] = ()
     specs: tuple[ToolSpec, ...] = ()
     free: frozenset[str] = frozenset()

@@ -43,7 +43,7 @@ class Rules:
     """
 
     share: float = 0.5
-    least: int = 10
+    least: int = 20
     window: float = 30.0
     pause: float = 5.0
     longest: float = 60.0
@@ -169,7 +169,7 @@ class GuardedModel:
             raise
         except asyncio.CancelledError:
             # Whoever waits for an answer cuts it short when its time is up, which is the model's fault.
-            if self._clock.monotonic() - began >= 0.99 * (request.settings.timeout or _PATIENCE):
+            if request.settings.timeout is None and self._clock.monotonic() - began >= 0.99 * _PATIENCE:
                 breaker.failed("timeout")
             else:
                 breaker.abandoned()

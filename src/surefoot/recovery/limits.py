@@ -23,6 +23,8 @@ from surefoot.recovery.window import Window
 __all__ = ["Budget", "LimitedModel", "Rules", "Throttle"]
 
 _FREE = float("inf")
+#: Seconds for an answer where nobody says anything else.
+_PATIENCE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class LimitedModel:
         throttle, well = self.throttle, False
         number = await throttle.enter()
         try:
-            reply = await self.inner.request(request, emit)
+            reply = await self._ask(request, emit)
             well = True
         except ModelError as error:
             if error.kind == "rate_limited":
@@ -148,3 +150,18 @@ class LimitedModel:
         finally:
             throttle.leave(well=well)
         return reply
+
+    async def _ask(self, request: ModelRequest, emit: Emit) -> ModelReply:
+        """Ask, within the request's time, which begins here: waiting for room is not the model's fault.
+
+        Without a timeout of its own, a request is cut short by whoever waits for it, and needs a timer only where another
+        model is to be asked after it.
+        """
+        seconds = request.settings.timeout or (_PATIENCE if request.elsewhere else None)
+        if seconds is None:
+            return await self.inner.request(request, emit)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.inner.request(request, emit)
+        except TimeoutError as error:
+            raise ModelError("timeout", f"no answer within {seconds:g} s") from error

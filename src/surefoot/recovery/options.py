@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from surefoot.core.ports import Guard
 from surefoot.core.taxonomy import Kind
-from surefoot.recovery import breaker, limits
+from surefoot.recovery import breaker, limits, predict, progress
 from surefoot.recovery.classify import Rules
 
 __all__ = ["Recovery"]
@@ -22,9 +23,15 @@ class Recovery:
             functions of the exception that give a kind or None.
         breaker: when a breaker opens, and for how long.
         budget: how many requests to a model may be retries.
+        progress: when a run that goes nowhere is nudged and stopped; None for never.
+        predict: when something is said early; None for never.
+        guards: more that watch how runs get on.
     """
 
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     rules: Rules = field(default_factory=dict)
     breaker: breaker.Rules = breaker.Rules()
     budget: limits.Rules = limits.Rules()
+    progress: progress.Rules | None = progress.Rules()
+    predict: predict.Rules | None = predict.Rules()
+    guards: Sequence[Guard] = ()

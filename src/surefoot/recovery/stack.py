@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
-from surefoot.core.ports import Clock, Journal, Model, Tool
+from surefoot.core.ports import Clock, Guard, Journal, Model, Tool
+from surefoot.core.tool import ToolSpec
+from surefoot.core.values import Limits
 from surefoot.recovery.breaker import Breaker, GuardedModel, GuardedTool
 from surefoot.recovery.classify import Taxonomy
 from surefoot.recovery.fallback import Chain
 from surefoot.recovery.limits import LimitedModel
 from surefoot.recovery.notes import Notes
 from surefoot.recovery.options import Recovery
+from surefoot.recovery.predict import Predictor
+from surefoot.recovery.progress import NoProgress
 
 __all__ = ["Stack"]
 
@@ -23,6 +27,7 @@ class Stack:
         self.taxonomy = Taxonomy(options.kinds, options.rules)
         self.notes = Notes(journal)
         self._options, self._clock = options, clock
+        self._tools: dict[tuple[str, str], Breaker] = {}
         # By identity, since two servers may call their models alike; one that no agent uses any more is forgotten.
         self._guarded: WeakValueDictionary[int, GuardedModel] = WeakValueDictionary()
 
@@ -31,11 +36,23 @@ class Stack:
         guarded = [self._guard(model) for model in models]
         return guarded[0] if len(guarded) == 1 else Chain(guarded, self.taxonomy, self._clock)
 
-    def guarded_tool(self, tool: Tool) -> Tool:
-        """A tool, with a breaker where it asks for one."""
+    def guarded_tool(self, tool: Tool, agent: str) -> Tool:
+        """An agent's tool, with a breaker where it asks for one; a toolset that makes its tools anew keeps it."""
         if not tool.spec.breaker:
             return tool
-        return GuardedTool(tool, self._breaker(f"tool:{tool.name}"), self.taxonomy, self._clock)
+        breaker = self._tools.get((agent, tool.name))
+        if breaker is None:
+            breaker = self._tools[agent, tool.name] = self._breaker(f"tool:{tool.name}")
+        return GuardedTool(tool, breaker, self.taxonomy, self._clock)
+
+    def guards_of(self, specs: Sequence[ToolSpec], limits: Limits, window: int) -> tuple[Guard, ...]:
+        """What watches the runs of an agent with these tools, these limits and a model with this context window."""
+        found: list[Guard] = []
+        if self._options.progress is not None:
+            found.append(NoProgress([spec.name for spec in specs if spec.polling], self._options.progress))
+        if self._options.predict is not None:
+            found.append(Predictor(limits, window, self._options.predict))
+        return (*found, *self._options.guards)
 
     def _guard(self, model: Model) -> GuardedModel:
         known = self._guarded.get(id(model))
