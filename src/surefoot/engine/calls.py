@@ -177,10 +177,17 @@ async def _attempt(work: Work, call: Call) -> ev.Event:
     if runs:
         return ev.ToolProgressed(call.id, "waits for other runs", {}, runs, attempt.spent)
     attempt.timed_out = isinstance(error, TimeUp)
+    attempt.notes = _notes(error)
     attempt.seconds = seconds
     if work.state.deadline:
         attempt.left = (work.state.deadline - attempt.now) / 1e6
     return await _failed(work, attempt, error)
+
+
+def _notes(error: BaseException) -> str:
+    """What a body that was cut short left to say: of a thread, that it cannot be stopped."""
+    cut = error.__cause__ if isinstance(error, (TimeUp, Interrupted)) else None
+    return "; ".join(["", *getattr(cut, "__notes__", ())])
 
 
 async def _in_turn(work: Work, tool: Tool, call: Call, context: ToolContext[Any], seconds: float) -> ToolOutput:
@@ -217,7 +224,7 @@ async def _failed(work: Work, attempt: Attempt, error: BaseException) -> ev.Even
         if spec.repeatable or not error.began:
             failure = Failure("cancelled", "the run was cancelled")
             return ev.ToolFailed(call.id, failure, call.attempt, 0, attempt.duration, attempt.spent)
-        return unknown(attempt, "the run was cancelled while it ran")
+        return unknown(attempt, f"the run was cancelled while it ran{attempt.notes}")
     chance = work.clock.jitter()
     try:
         event = failed(attempt, error, work.plan.retries, chance)

@@ -38,7 +38,7 @@ class _Chance(NamedTuple):
 class Attempt:
     """One try of one call: what it is, and what is known of it when it ends."""
 
-    __slots__ = ("call", "duration", "left", "now", "request", "seconds", "spec", "spent", "timed_out")
+    __slots__ = ("call", "duration", "left", "notes", "now", "request", "seconds", "spec", "spent", "timed_out")
 
     def __init__(self, call: Call, spec: ToolSpec, request: str) -> None:
         self.call = call
@@ -49,6 +49,7 @@ class Attempt:
         self.timed_out = False
         self.seconds = 0.0
         self.left = float("inf")
+        self.notes = ""
         self.spent: Spent | None = None
 
 
@@ -61,7 +62,7 @@ def failed(attempt: Attempt, error: BaseException, retries: Retries, chance: flo
         return _failure(attempt, "tool_permanent", text_of_error(error, bare=True), _alternatives(spec))
     if isinstance(error, Retry):
         return _again(attempt, "tool_retryable", text_of_error(error, bare=True), _Chance(retries, chance, error.after))
-    message = f"no answer within {attempt.seconds:.3g} s" if attempt.timed_out else text_of_error(error)
+    message = f"no answer within {attempt.seconds:.3g} s{attempt.notes}" if attempt.timed_out else text_of_error(error)
     kind = "timeout" if attempt.timed_out else retries.kind_of(error)
     if not spec.repeatable and (attempt.timed_out or not retries.harmless(error)):
         return unknown(attempt, message)

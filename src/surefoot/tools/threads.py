@@ -47,8 +47,14 @@ class Threads:
             except RuntimeError as error:
                 # Nothing has run, and the engine should know.
                 raise Retry(f"no thread could be started for tool {self.name!r}: {error}", after=1.0) from error
-        worker.jobs.put(_Job(loop, future, function))
-        return await future
+        job = _Job(loop, future, function)
+        worker.jobs.put(job)
+        try:
+            return await future
+        except asyncio.CancelledError as error:
+            if not job.over:
+                error.add_note("its thread cannot be stopped: it was left behind, and may still be at work")
+            raise
 
     def rest(self, worker: _Worker) -> None:
         """A worker is free."""
@@ -65,13 +71,14 @@ class Threads:
 
 
 class _Job:
-    __slots__ = ("context", "function", "future", "loop")
+    __slots__ = ("context", "function", "future", "loop", "over")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], function: Callable[[], Any]) -> None:
         self.loop = loop
         self.future = future
         self.function = function
         self.context = contextvars.copy_context()
+        self.over = False
 
     def run(self) -> Callable[[], None]:
         """Do the work; how to tell the loop."""
@@ -79,6 +86,8 @@ class _Job:
             return partial(self._tell, self.context.run(self.function), None)
         except BaseException as error:  # noqa: BLE001  it belongs to the caller, whatever it is
             return partial(self._tell, None, error)
+        finally:
+            self.over = True
 
     def _tell(self, result: Any, error: BaseException | None) -> None:
         if self.future.done():
