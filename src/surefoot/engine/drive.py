@@ -19,8 +19,11 @@ __all__ = ["drive"]
 
 async def drive(work: Work) -> None:
     """Go on with a run. Raises Fenced when another worker has it, and what the store raises."""
+    due = 0
     while True:
-        step = d.decide(work.state, work.plan, work.clock.now())
+        # What was waited for is due, whatever the wall clock has been set to meanwhile.
+        step = d.decide(work.state, work.plan, max(work.clock.now(), due))
+        due = 0
         if work.left is not None:
             step = _within(work, step, work.left)
         match step:
@@ -30,11 +33,13 @@ async def drive(work: Work) -> None:
             case d.Suspend():
                 if await work.ledger.intend(ev.RunSuspended(step.waiting_for, step.wake_at), barrier=True):
                     return
+            case d.Wait():
+                due = await _wait(work, step.until)
             case _:
                 await _take(work, step)
 
 
-async def _take(work: Work, step: d.Note | d.Judge | d.Answer | d.Ask | d.Perform | d.Probe | d.Wait) -> None:
+async def _take(work: Work, step: d.Note | d.Judge | d.Answer | d.Ask | d.Perform | d.Probe) -> None:
     """One step, after which the run is decided anew."""
     match step:
         case d.Ask():
@@ -53,18 +58,20 @@ async def _take(work: Work, step: d.Note | d.Judge | d.Answer | d.Ask | d.Perfor
             await work.ledger.intend(*kept, *step.events, barrier=_ends(last))
         case d.Probe():
             await probe(work, step.calls)
-        case _:
-            await _wait(work, step.until)
 
 
-async def _wait(work: Work, until: int) -> None:
-    """Hold the run until a time that is near."""
+async def _wait(work: Work, until: int) -> int:
+    """Hold the run until a time that is near; the time that it is then, 0 when the wait was cut short."""
     await work.ledger.flush_held()
+    # Never longer than from the last event on: the wall clock may have been set back since.
+    micros = until - max(work.clock.now(), work.state.last_at)
     try:
         with work.bodies.limit(float("inf")):
-            await work.clock.sleep(max(0.0, (until - work.clock.now()) / 1e6))
+            await work.clock.sleep(max(0.0, micros / 1e6))
     except Interrupted:
         await work.ledger.refresh()
+        return 0
+    return until
 
 
 def _within(work: Work, step: d.Step, left: Callable[[], Limits]) -> d.Step:
