@@ -216,7 +216,7 @@ async def test_a_request_that_was_not_sent_is_no_try_until_there_are_many(store:
         run = await app.run(Agent("a", model=Refusing()), "go")
         failed = [record.event for record in await app.events(run) if isinstance(record.event, ev.ModelFailed)]
     assert run.error is not None
-    assert (len(failed), run.error.data) == (1 + 20 + 1, {"tries": 3, "sent": False})
+    assert (len(failed), run.error.data) == (1 + 60 + 1, {"tries": 3, "sent": False})
 
 
 def flaky(error: BaseException, fails: int) -> tuple[Any, list[int]]:

@@ -46,8 +46,8 @@ class OutputSchema:
 class ModelRequest(msgspec.Struct, frozen=True):  # seen by the collector: `load` leads to a store
     """One request. ``load`` reads a blob by digest; ``conversation`` is a stable key for a provider's prompt cache.
 
-    ``attempt`` counts the requests for this answer, from 1. With ``elsewhere``, another model can be asked: whoever would
-    have to wait refuses at once.
+    ``attempt`` counts the requests that were sent for this answer, from 1. With ``elsewhere``, another model can be asked:
+    whoever would have to wait refuses at once.
     """
 
     messages: Sequence[Message]

@@ -48,7 +48,7 @@ async def ask(work: Work, attempt: int) -> None:
         plan.settings,
         state.id,
         work.blobs.load,
-        attempt,
+        state.model_failures + 1,  # what was not sent is no attempt
     )
     began = work.clock.monotonic()
     timeout = min(work.time_left(), (_PATIENCE + (plan.settings.timeout or 0.0)) * max(1, len(plan.models)))

@@ -21,7 +21,7 @@ __all__ = ["Attempt", "checked", "failed", "model_failed", "text_of_error", "unk
 
 _MESSAGE_LIMIT = 2_000
 #: So many requests that were not sent count as one that was: a run does not wait for ever for a model that never comes back.
-_REFUSALS = 10
+_REFUSALS = 30
 _LATE = "the next try would have come after the run's deadline; resume it with a later one"
 
 E = TypeVar("E", bound=ev.Event)
