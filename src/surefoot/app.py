@@ -353,7 +353,7 @@ class App:
         """A worker that has begun."""
         parts, settings = self._parts, self._parts.settings
         worker = Worker(
-            parts.store, parts.clock, parts.live, self._roster.plan,
+            parts.worked, parts.clock, parts.live, self._roster.plan,
             WorkerSettings(parts.owner, settings.lease, settings.poll, settings.concurrency, settings.adopt),
             children=self._child, answer=lambda state: self._asked(tuple(state.requests.values())),
         )  # fmt: skip

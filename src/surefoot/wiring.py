@@ -39,6 +39,7 @@ from surefoot.settings import Settings
 from surefoot.telemetry.cursor import Cursor
 from surefoot.telemetry.follower import Follower
 from surefoot.telemetry.logs import Logs, quiet, show
+from surefoot.telemetry.pulse import Pulse, Timed
 from surefoot.tools.function import FunctionTool, as_tool
 from surefoot.tools.output import output_of
 from surefoot.tools.readback import ReadBack
@@ -72,16 +73,24 @@ class Parts:
         self.models = Models(embedder=_minilm)
         self.owner = new_owner()
         self._memories: dict[object, Recollection] = {}
-        self._followers = [_follower(self.store, sink) for sink in (*_sinks(settings), *sinks)]
+        sinks = (*_sinks(settings), *sinks)
+        self._followers = [_follower(self.store, sink) for sink in sinks]
+        observers = [observe for sink in sinks if (observe := getattr(sink, "observe", None)) is not None]
+        self._pulse = Pulse(observers) if observers else None
+        self.worked = self.store if self._pulse is None else cast("Store", Timed(self.store, self._pulse))
         self.recovery = Stack(recovery or Recovery(), self.clock, self.store)
 
     def follow(self) -> None:
         """Let telemetry follow the store, which is open."""
         for follower in self._followers:
             follower.begin()
+        if self._pulse is not None:
+            self._pulse.begin()
 
     async def farewell(self) -> None:
         """Let telemetry and models end, before the store is closed."""
+        if self._pulse is not None:
+            self._pulse.end()
         await self.recovery.notes.told()
         await asyncio.gather(*[follower.close() for follower in self._followers])
         for memory in self._memories.values():

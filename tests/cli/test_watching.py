@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from surefoot.app import App
+from surefoot.cli.screen import Screen
+from surefoot.cli.tail import Printer, follow
+from surefoot.clock import SystemClock
+from surefoot.core import events as ev
+from surefoot.core.messages import ToolCall
+from surefoot.journal import SqliteStore
 from tests.cli.conftest import Surefoot
 from tests.cli.terminal import PATIENCE, environment
 
@@ -46,6 +56,36 @@ def test_every_process_is_followed(tmp_path: Path) -> None:
         assert (seen[0]["text"], seen[-1]["event"], seen[0]["agent"]) == ("and another", "run.finished", "clerk")
         process.send_signal(2)
         assert process.wait(PATIENCE) == 0
+
+
+async def test_what_began_before_is_told_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = SqliteStore(str(tmp_path / "a.db"), SystemClock())
+    await store.open()
+    for run, agent in (("a" * 32, "clerk"), ("b" * 32, "boss")):
+        await store.add(run, ev.RunStarted(agent))
+        await store.claim(run, "w", 60)
+        await store.append(run, [ev.ModelReplied(0, (ToolCall("0.0", "add"),))], head=2, epoch=1)
+    begin = (await store.read("b" * 32))[-1].time + 1
+    for run in ("a" * 32, "b" * 32):
+        await store.append(run, [ev.ToolReturned("0.0", "42")], head=3, epoch=1)
+    await store.append("a" * 32, [ev.RunFinished("42")], head=4, epoch=1)
+    await store.close()
+    printer = Printer(Screen(), "clerk", json=False)
+    watching = asyncio.ensure_future(follow(App(store), printer, "", begin))
+    out = ""
+    async with asyncio.timeout(5):
+        while "run.finished" not in out:
+            await asyncio.sleep(0.01)  # wait: another task says nothing
+            out += capsys.readouterr().out
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert [line.split(" ", 2)[2] for line in out.splitlines()] == [
+        "clerk tool.returned: add returned after 0 ms: 42",
+        "clerk run.finished: 42",
+    ]
+    for n in range(1_100):
+        printer.show(ev.Record(n, f"{n:032x}", 1, 0, 0, ev.RunStarted("x")))
+    assert not printer.knows(f"{0:032x}")
 
 
 def test_figures_are_counted(surefoot: Surefoot) -> None:

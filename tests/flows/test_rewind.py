@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from surefoot.clock import SystemClock
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.errors import ModelError, RunError
-from surefoot.core.messages import Usage, text_of
-from surefoot.runs.rewind import seen
+from surefoot.core.messages import Message, Text, Usage, text_of
+from surefoot.journal import MemoryStore
+from surefoot.runs.rewind import fork, seen
 from surefoot.testing.models import ScriptedModel
 from surefoot.tools.function import tool
 from tests.flows.kit import opened, said
@@ -145,3 +147,31 @@ async def test_a_message_can_be_edited_and_waits_for_whoever_knows_the_agent(tmp
     async with opened(url, shop.clerk) as app:
         assert (await app.wait(forked)).output == "As you say."
     assert said(shop.model.requests[-1])[-1] == ("user", "take your time")
+
+
+async def begun(*events: ev.Event, history: tuple[Message, ...] = ()) -> MemoryStore:
+    """Give a store with one run that a worker has begun."""
+    store = MemoryStore(SystemClock())
+    await store.open()
+    await store.add("r" * 32, ev.RunStarted("a", history=history))
+    await store.claim("r" * 32, "w", 60)
+    await store.append("r" * 32, events, head=2, epoch=1)
+    return store
+
+
+async def test_a_request_that_came_to_nothing_has_no_answer() -> None:
+    store = await begun(ev.ModelRequested(0, "m:1"), ev.RunWarned("x", "y"), ev.ModelRequested(0, "m:1", purpose="summary"),
+                        ev.ModelRequested(0, "m:1", 2))  # fmt: skip
+    assert ((await seen(store, "r" * 32, 3)).reply, (await seen(store, "r" * 32, 3)).failure) == (None, None)
+    assert (await seen(store, "r" * 32)).seq == 6
+    assert (await seen(store, "r" * 32, 5)).seq == 3, "a summary is no step"
+    assert (await seen(store, "r" * 32)).reply is None
+
+
+async def test_what_is_gone_is_said_to_be() -> None:
+    store = await begun(ev.ModelRequested(0, "m:1", instructions="ab" * 32))
+    with pytest.raises(RunError, match="the blob abababababababab that this run names is gone"):
+        await seen(store, "r" * 32)
+    said = await begun(ev.RunWarned("x", "y"), history=(Message("assistant", (Text("hello"),)),))
+    with pytest.raises(RunError, match="nothing had been said"):
+        await fork(said, SystemClock(), "r" * 32)

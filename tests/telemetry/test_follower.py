@@ -14,6 +14,7 @@ from surefoot.app import App
 from surefoot.clock import SystemClock
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
+from surefoot.core.errors import JournalCorrupt
 from surefoot.core.ports import Sink
 from surefoot.journal import MemoryStore
 from surefoot.telemetry.cursor import Cursor
@@ -241,3 +242,40 @@ async def test_a_cursor_that_cannot_be_kept_is_told_and_costs_no_run(caplog: pyt
         assert (await app.run(clerk, "add")).status == "done"
         await follower.close()
     assert any("its cursor cannot be kept" in record.getMessage() for record in caplog.records)
+
+
+async def test_a_journal_that_cannot_be_followed_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    class Torn(MemoryStore):
+        async def follow(self, stream: str | None = None, after: int = 0) -> Any:
+            for record in await self.read("app"):
+                yield record
+            raise JournalCorrupt("an event cannot be read")
+
+    store = Torn(SystemClock())
+    follower = Follower(store, MemorySink(), patience=0.1)
+    follower.begin()
+    await until(lambda: bool(caplog.records))
+    await follower.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "telemetry to memory has ended: JournalCorrupt: an event cannot be read"
+    ]
+
+
+async def test_folds_of_many_runs_at_once_are_let_go_of_and_made_again() -> None:
+    sink, store = MemorySink(), MemoryStore(SystemClock())
+    await store.open()
+    follower = Follower(store, sink)
+    follower.begin()
+    runs = [f"{n:032x}" for n in range(1_100)]
+    for run in runs:
+        await store.add(run, ev.RunStarted("a"))
+        await store.claim(run, "w", 60)
+    await until(lambda: follower._idle.is_set() and not follower._buffer)
+    assert len(follower._folds) <= 1_000
+    for run in runs:
+        await store.append(run, [ev.RunFinished("x")], head=2, epoch=1)
+    await until(lambda: len(sink.spans) == len(runs))
+    await follower.close()
+    await store.close()
+    assert {span.outcome for span in sink.spans} == {"done"}
+    assert {span.name for span in sink.spans} == {"a"}

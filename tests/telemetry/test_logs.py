@@ -142,3 +142,20 @@ def test_a_library_is_silent_until_it_is_asked(tmp_path: Path, form: str, lines:
     if form == "json":
         told = [json.loads(line) for line in done.stderr.splitlines()]
         assert sorted(one["message"] for one in told) == ["model.replied", "run.finished", "run.started", "something is odd"]
+
+
+def test_without_the_extra_there_is_an_install_line(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['opentelemetry'] = None; from surefoot import App, Settings; "
+        "App('memory:', settings=Settings(otel=True))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert "Install it: pip install 'surefoot[otel]'" in done.stderr.splitlines()[-1]

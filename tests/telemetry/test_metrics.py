@@ -12,11 +12,14 @@ from hypothesis import Phase, given, settings
 from surefoot.core import events as ev
 from surefoot.core.ports import Sink
 from surefoot.telemetry import metrics as metrics_module
+from surefoot.telemetry import pulse
 from surefoot.telemetry.metrics import Measure, Metrics
 from surefoot.telemetry.names import DEFAULT, VERSIONS
 from surefoot.testing.contracts.sink import SinkContract
+from tests.flows.kit import opened
 from tests.package.source import ROOT
 from tests.telemetry.streams import any_records, at, life
+from tests.telemetry.test_follower import clerk, until
 
 METRIC = re.compile(r"gen_ai\.(client\.(token\.usage|operation\..+)|invoke_agent\..+|execute_tool\..+)")
 
@@ -82,6 +85,24 @@ def test_any_run_makes_sound_text(records: list[ev.Record]) -> None:
 def test_every_metric_is_documented() -> None:
     page = (ROOT / "docs" / "reference" / "telemetry.md").read_text(encoding="utf-8")
     documented = re.findall(r"^\| `((?:gen_ai|surefoot)\.[a-z_.]+)` \|", page, re.MULTILINE)
-    names = {value.name for value in vars(metrics_module).values() if isinstance(value, Measure)}
+    measures = [*vars(metrics_module).values(), *vars(pulse).values()]
+    names = {value.name for value in measures if isinstance(value, Measure)}
     conventional = {value for value in astuple(VERSIONS[DEFAULT]) if isinstance(value, str) and METRIC.fullmatch(value)}
     assert sorted(documented) == sorted(names | conventional)
+
+
+def test_the_state_of_a_breaker_is_the_last_one_told() -> None:
+    states = ["open", "half_open", "open", "closed", "open"]
+    records = [ev.Record(n, "app", n, 0, n, ev.BreakerChanged("m:1", state)) for n, state in enumerate(states, 1)]
+    assert added([*records, ev.Record(9, "app", 9, 0, 9, ev.RunPruned("r", 1, ""))])['surefoot_breaker{subject="m:1"}'] == 2
+    assert added(records[:4])['surefoot_breaker{subject="m:1"}'] == 0
+
+
+async def test_what_the_journal_cannot_tell_is_felt(store: str) -> None:
+    metrics = Metrics()
+    async with opened(store, clerk, telemetry=[metrics]) as app:
+        await app.run(clerk, "add")
+        await until(lambda: "surefoot_loop_lag_seconds_count" in metrics.text())
+    found = dict(line.rsplit(" ", 1) for line in metrics.text().splitlines() if not line.startswith("#"))
+    assert int(found["surefoot_journal_append_duration_seconds_count"]) >= 3
+    assert int(found["surefoot_loop_lag_seconds_count"]) >= 1

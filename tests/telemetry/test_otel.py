@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -113,6 +114,7 @@ async def test_a_collector_that_is_down_misses_nothing(
         missed = await app.run(clerk, "add")
         assert missed.output == "42"
         await down.close()
+    await until(lambda: not any(thread.name == "surefoot OpenTelemetry" for thread in threading.enumerate()))
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
     async with opened(url, clerk) as app:
         back = Follower(app.store, Otel(), Cursor(tmp_path / "c"))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 
 from surefoot.core import events as ev
+from surefoot.core.memory import Entry
 from surefoot.core.messages import Text, Usage
 from surefoot.core.state import fold
 from surefoot.core.tracing import span_id, trace_id, traceparent
@@ -222,3 +223,53 @@ def test_a_request_for_a_summary_is_a_span_of_its_own() -> None:
         assert (answered.outcome, "purpose" in answered.attributes) == ("ok", False)
         run = next(span for span in spans if span.kind == "run")
         assert run.attributes["cost"] == (10 if compacted is made else 3)
+
+
+def test_a_model_that_another_answered_for_has_a_span_of_its_own() -> None:
+    tried = [{"model": "m:1", "kind": "overloaded", "message": "busy", "duration": SECOND}, {"model": "m:2", "kind": "auth"}]
+    data = {"asked": "m:1", "answered": "m:3", "tried": tried}
+    events: list[tuple[float, int, ev.Event]] = [
+        (0, 0, ev.RunStarted("a")), (0, 1, ev.RunClaimed("w")), (0, 1, ev.ModelRequested(0, "m:1")),
+        (3, 1, ev.RunWarned("fell_back", "m:3 answered", data)),
+        (3, 1, ev.ModelReplied(0, usage=Usage(3, 4), model="m:3", duration=3 * SECOND)), (3, 1, ev.RunFinished("x")),
+    ]  # fmt: skip
+    spans = named(spans_of(at(events)), "model")
+    told = sorted((span.start / SECOND, span.end / SECOND, span.name, span.error) for span in spans)
+    assert told == [(0, 1, "m:1", "overloaded"), (1, 1, "m:2", "auth"), (1, 3, "m:3", "")]
+    assert len({span.id for span in spans}) == 3
+    assert [span.attributes.get("input_tokens") for span in spans] == [3, None, None]
+
+
+def test_a_summary_is_a_request_and_no_step() -> None:
+    def made(compacted: ev.ContextCompacted) -> list[Span]:
+        events: list[tuple[float, int, ev.Event]] = [
+            (0, 0, ev.RunStarted("a")), (0, 1, ev.RunClaimed("w")), (0, 1, ev.ModelRequested(0, "m:s", purpose="summary")),
+            (2, 1, compacted), (2, 1, ev.ModelRequested(0, "m:1")), (3, 1, ev.ModelReplied(0, usage=Usage(3, 4), cost=5)),
+            (3, 1, ev.RunFinished("x")),
+        ]  # fmt: skip
+        return spans_of(at(events))
+
+    spans = made(ev.ContextCompacted("summarised", 100, 10, model="m:s", usage=Usage(50, 6), cost=7))
+    first, second = named(spans, "model")
+    assert (first.name, first.outcome, first.attributes["purpose"], first.attributes["input_tokens"]) == (
+        "m:s",
+        "ok",
+        "summary",
+        50,
+    )
+    assert (second.outcome, spans[0].attributes["steps"], spans[0].attributes["cost"]) == ("ok", 1, 12)
+    assert len(named(spans, "step")) == 1
+    failed = named(made(ev.ContextCompacted("dropped", 100, 10)), "model")[0]
+    assert (failed.error, failed.duration) == ("summary_failed", 2 * SECOND)
+
+
+def test_what_happens_outside_runs_is_no_span() -> None:
+    assert spans_of([ev.Record(1, "app", 1, 0, 0, ev.BreakerChanged("m:1", "open"))]) == []
+
+
+def test_what_memory_took_in_is_content() -> None:
+    kept = ev.MemoryKept(Entry("m1", "she likes tea"), "clean", ("m0",))
+    (root,) = spans_of(at([(0, 0, ev.RunStarted("a")), (1, 1, kept)]))
+    (note,) = root.notes
+    assert note.attributes == {"closes": ["m0"]}
+    assert note.content["entry"]["text"] == "she likes tea"

@@ -100,7 +100,7 @@ async def since(app: App, age: str) -> list[Span]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     errors = ", ".join(f"{line(kind)} {number}" for kind, number in row.errors.most_common())
-    known = cost(row.cost / 1e6) if row.cost or not row.unpriced else ""
+    known = cost(row.cost / 1e6) if row.cost or (row.input_tokens and not row.unpriced) else ""
     unknown = f"{row.unpriced:,} unpriced" if row.unpriced else ""
     return (
         line(row.name) or "?", f"{row.count:,}", f"{row.open:,}", f"{row.failed:,}", duration(quantile(row.durations, 0.5)),

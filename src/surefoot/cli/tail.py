@@ -22,7 +22,7 @@ from surefoot.core.state import ENDED
 from surefoot.runs.documents import instant
 from surefoot.telemetry.spans import Trace
 
-__all__ = ["add", "told"]
+__all__ = ["Printer", "add", "follow", "told"]
 
 _RED = (ev.RunFailed, ev.RunCancelled, ev.ToolFailed, ev.ToolDenied)
 _YELLOW = (ev.ModelFailed, ev.RunWarned, ev.ToolIndeterminate, ev.ApprovalRequested, ev.OutputRejected)
@@ -49,12 +49,13 @@ def tail(  # noqa: PLR0913  a command's own options
     app = place_of(context, store, agents).reading()
     begin = 0 if run else int((time.time() - period(since).total_seconds()) * 1e6)
     try:
-        complete(_tail(app, _Printer(Screen(), agent, json=json), run, begin))
+        complete(follow(app, Printer(Screen(), agent, json=json), run, begin))
     except Interrupted:
         raise typer.Exit(Code.DONE) from None
 
 
-async def _tail(app: App, printer: _Printer, name: str, begin: int) -> None:
+async def follow(app: App, printer: Printer, name: str, begin: int) -> None:
+    """Print what happens: of the run ``name`` until it ends, of all runs from the time ``begin`` on."""
     async with app:
         if name:
             found: Any = await app.get(name)
@@ -80,7 +81,7 @@ async def _position(app: App, begin: int) -> int:
     return max(before, default=0)
 
 
-class _Printer:
+class Printer:
     """Prints records, one a line."""
 
     def __init__(self, screen: Screen, agent: str, *, json: bool) -> None:

@@ -57,7 +57,10 @@ async def seen(store: Store, run: str, at: int = 0, *, step: int | None = None, 
     asked = [
         record
         for record in records
-        if isinstance(record.event, ev.ModelRequested) and record.seq <= (at or math.inf) and step in (None, record.event.step)
+        if isinstance(record.event, ev.ModelRequested)
+        and not record.event.purpose  # a summary is no step
+        and record.seq <= (at or math.inf)
+        and step in (None, record.event.step)
     ]
     if not asked:
         where = f"step {step}" if step is not None else f"event {at}" if at else "its end"

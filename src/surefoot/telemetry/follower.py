@@ -63,6 +63,8 @@ class Follower:
         self._thread = _Thread(f"surefoot {self._sink.name}")
         self._news, self._room, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._feed())]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
 
     async def close(self) -> None:
         """Write what there is, for as long as patience lasts, and stop."""
@@ -84,6 +86,11 @@ class Follower:
             self._folds.clear()
             self._thread.stop()
             self._cursor.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """The journal cannot be followed any further: say so, once, and leave the runs alone."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("telemetry to %s has ended: %s: %s", self._sink.name, type(error).__name__, error)
 
     async def _caught_up(self) -> None:
         """Nothing has come for a moment, and nothing is in work."""
@@ -176,7 +183,7 @@ class Follower:
         for run, records in earlier.items():
             self._folds[run] = _Run(self._sink.begin())
             before += [item for record in records for item in self._take(record)]
-        fresh = [item for record in batch if record.stream != "app" for item in self._take(record)]
+        fresh = [item for record in batch for item in self._take(record)]
         for run in {record.stream for record in batch}:
             if run in self._folds and self._folds[run].status in ENDED:
                 del self._folds[run]

@@ -147,14 +147,15 @@ def _decided(lines: Lines, event: ev.ApprovalDecided, tools: Mapping[str, str]) 
     tool = tools.get(event.request, "")
     if event.decision in ("answer", "done"):
         told.append(("tool_call_result", {"tool_name": tool, "success": True, "attempt": 0}))
-    elif event.decision in ("deny", "give_up"):
+    elif event.decision in ("deny", "give_up", "ask"):  # a question back comes in the place of a result
         told.append(("tool_call_failed", {"tool_name": tool}))
     return told
 
 
 def _expired(lines: Lines, event: ev.ApprovalExpired, tools: Mapping[str, str]) -> list[_Told]:
-    tool = tools.get(event.request, "")
-    return [("human_approval_result", {"approved": False}), ("tool_call_failed", {"tool_name": tool})]
+    told: list[_Told] = [("human_approval_result", {"approved": False})]
+    # Somebody else may be asked instead.
+    return told if event.then == "escalate" else [*told, ("tool_call_failed", {"tool_name": tools.get(event.request, "")})]
 
 
 _SAY: dict[type, Callable[[Lines, Any, Mapping[str, str]], list[_Told]]] = {

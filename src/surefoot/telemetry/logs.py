@@ -67,7 +67,7 @@ class Logs:
         trace = Trace()
 
         def take(record: ev.Record) -> Sequence[_Line]:
-            if record.seq <= trace.seq:
+            if record.seq <= trace.seq or record.stream == "app":
                 return ()
             tools = {name: call.name for name, call in trace.calls.items()}
             root = trace.root

@@ -12,12 +12,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from surefoot.core.events import Record
+from surefoot.core.events import BreakerChanged, Record
 from surefoot.telemetry.names import DEFAULT, VERSIONS, Names, model_of
+from surefoot.telemetry.privacy import Redact, mask
 from surefoot.telemetry.span import Change, Span
 from surefoot.telemetry.spans import Trace
 
-__all__ = ["Measure", "Metrics", "Point", "measured"]
+__all__ = ["Breakers", "Measure", "Metrics", "Point", "measured"]
 
 #: Upper bounds of the conventions: of seconds, of tokens, and of things counted in a run.
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -61,6 +62,9 @@ DECIDED = Measure("surefoot.approval.duration", "histogram", "s", "Time from a q
 RECALLS = Measure("surefoot.memory.recalls", "counter", "{recall}", "Recalls from memory, by whether anything was found.")
 RECALLED = Measure("surefoot.memory.entries", "counter", "{entry}", "Entries of memory that were put into prompts.")
 COST = Measure("surefoot.cost", "counter", "USD", "Cost of requests whose price is known, by agent and model.")
+BREAKER = Measure(
+    "surefoot.breaker", "gauge", "{state}", "State of a model's or a tool's breaker: 0 closed, 1 half open, 2 open."
+)
 UNPRICED = Measure("surefoot.cost.unknown", "counter", "{request}", "Requests whose price is unknown, by agent and model.")
 
 
@@ -113,7 +117,8 @@ def _tool(span: Span, agent: str, names: Names) -> Iterator[Point]:
         yield Point(CALLS, 1, _labels({names.tool_name: span.name}))
         yield _histogram(names.tool_duration, "s", "Time a try of a tool call took.", span, labels, names)
     if span.error:
-        yield Point(ERRORS, 1, _labels({names.tool_name: span.name, names.error: span.error}))
+        called = span.name if span.error != "not_found" else "unknown"  # a model may make up any number of names
+        yield Point(ERRORS, 1, _labels({names.tool_name: called, names.error: span.error}))
     if "retry_at" in span.attributes:
         yield Point(RETRIES, 1, _labels({"kind": "tool", names.error: span.error}))
 
@@ -147,6 +152,23 @@ def _labels(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple([(name, value) for name, value in labels.items() if value])
 
 
+class Breakers:
+    """The states of breakers, as the journal's ``app`` stream tells of them; a change is measured as the step it is."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, int] = {}
+
+    def __call__(self, record: Record) -> tuple[Point, ...]:
+        """What a record of the ``app`` stream measures."""
+        event = record.event
+        if not isinstance(event, BreakerChanged):
+            return ()
+        state = ("closed", "half_open", "open").index(event.state) if event.state in ("half_open", "open") else 0
+        step = state - self._states.get(event.subject, 0)
+        self._states[event.subject] = state
+        return (Point(BREAKER, step, _labels({"subject": event.subject})),)
+
+
 # ── adding up ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -162,12 +184,15 @@ class _Sum:
 class Metrics:
     """A sink that adds up all runs of a journal, from its beginning; `text` gives the sums to Prometheus.
 
-    It holds one sum for each set of labels, and nothing of the runs themselves.
+    It holds one sum for each set of labels, and nothing of the runs themselves. Labels, which are names, pass ``redact`` like all
+    that leaves.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, redact: Redact | None = None) -> None:
+        self._redact = redact or mask()
         self._sums: dict[Measure, dict[tuple[tuple[str, str], ...], _Sum]] = {}
         self._lock = threading.Lock()
+        self._breakers = Breakers()
 
     @property
     def name(self) -> str:
@@ -179,6 +204,8 @@ class Metrics:
         trace = Trace()
 
         def take(record: Record) -> Sequence[Point]:
+            if record.stream == "app":
+                return self._breakers(record)
             change = trace.apply(record)  # first: it says whose run it is
             return measured(change, trace.agent)
 
@@ -196,12 +223,17 @@ class Metrics:
     def close(self) -> None:
         """See `Sink.close`."""
 
+    def observe(self, points: Sequence[Point]) -> None:
+        """Take what the journal does not hold."""
+        self.write((), points)
+
     def _add(self, point: Point) -> None:
         measure = point.measure
         found = self._sums.setdefault(measure, {})
-        added = found.get(point.labels)
+        labels = tuple([(name, self._redact(value)) for name, value in point.labels])
+        added = found.get(labels)
         if added is None:
-            added = found[point.labels] = _Sum(buckets=[0] * (len(measure.bounds) + 1))
+            added = found[labels] = _Sum(buckets=[0] * (len(measure.bounds) + 1))
         added.total += point.value
         added.count += 1
         added.buckets[bisect_left(measure.bounds, point.value)] += 1

@@ -18,7 +18,7 @@ from typing import Any
 
 from surefoot.core import events as ev
 from surefoot.core.errors import ConfigurationError, MissingExtra
-from surefoot.telemetry.metrics import Measure, Point, measured
+from surefoot.telemetry.metrics import Breakers, Measure, Point, measured
 from surefoot.telemetry.names import DEFAULT, SCOPE, VERSIONS, described
 from surefoot.telemetry.privacy import Redact, applied, mask
 from surefoot.telemetry.span import Span
@@ -126,6 +126,7 @@ class Otel:
         self._resource = Resource.create({} if named else {"service.name": SCOPE})
         self._scope = InstrumentationScope(SCOPE)
         self._sampler = TracerProvider(resource=self._resource, shutdown_on_exit=False).sampler
+        self._breakers = Breakers()
         self._figures = _Figures(self._exporters.metrics, self._resource)
 
     @property
@@ -138,6 +139,9 @@ class Otel:
         trace = Trace()
 
         def take(record: ev.Record) -> Sequence[_Told]:
+            if record.stream == "app":
+                points = self._breakers(record)
+                return [_Told(record, "", (), points, None, "")] if points else ()
             if record.seq <= trace.seq:
                 return ()
             root = trace.root
@@ -153,10 +157,14 @@ class Otel:
 
     def write(self, before: Sequence[_Told], fresh: Sequence[_Told]) -> None:
         """Send spans, logs and measurements. Raises ConnectionError when the collector cannot be reached."""
-        sampled = [told for told in fresh if self._is_sampled(told.trace)]
+        sampled = [told for told in fresh if told.trace and self._is_sampled(told.trace)]
         self._send(self._exporters.spans, [self._span(span) for told in sampled for span in told.spans])
         self._send(self._exporters.logs, [self._logged(told) for told in sampled if told.severity is not None])
-        self._figures.add([point for told in fresh for point in told.points])
+        self._figures.add([(point, applied(self._redact, dict(point.labels))) for told in fresh for point in told.points])
+
+    def observe(self, points: Sequence[Point]) -> None:
+        """Take what the journal does not hold."""
+        self._figures.note([(point, dict(point.labels)) for point in points])
 
     def pruned(self, run: str) -> None:
         """See `Sink.pruned`: what was sent is not ours any more."""
@@ -251,11 +259,13 @@ class _Figures:
             reader = PeriodicExportingMetricReader(exporter, export_interval_millis=float("inf"))
             self._provider = MeterProvider([reader], resource, shutdown_on_exit=False)
 
-    def add(self, points: Sequence[Point]) -> None:
-        if self._provider is None:
-            return
-        for point in points:
-            self._record(point.measure)(point.value, dict(point.labels))
+    def note(self, points: Sequence[tuple[Point, dict[str, str]]]) -> None:
+        if self._provider is not None:
+            for point, labels in points:
+                self._record(point.measure)(point.value, labels)
+
+    def add(self, points: Sequence[tuple[Point, dict[str, str]]]) -> None:
+        self.note(points)
         if points and time.monotonic() - self._sent_at > _METRICS:
             self.send()
 

@@ -32,7 +32,7 @@ class Trace(Standing):
 
     def apply(self, record: ev.Record) -> Change:
         """Add one record. One that was added before changes nothing."""
-        if record.seq <= self.seq:
+        if record.seq <= self.seq or record.stream == "app":
             return Change()
         after = status_after(self.status, record.event)
         if not self.run:
@@ -132,8 +132,8 @@ def _replied(trace: Standing, event: ev.ModelReplied, record: ev.Record) -> None
     span = trace.model or trace.open("model", event.model, record, "model", record.seq)
     trace.model = None
     calls = [part for part in event.parts if type(part) is ToolCall]
-    span.attributes |= {"finish": event.finish, "cost": event.cost, "calls": [call.name for call in calls]}
-    span.attributes |= {f"{name}_tokens": getattr(event.usage, name) for name in event.usage.__struct_fields__}
+    span.attributes |= {"finish": event.finish, "calls": [call.name for call in calls]}
+    _spent(trace, span, event)
     for name in ("model", "request_id", "first_token"):
         if value := getattr(event, name):
             span.attributes["response_model" if name == "model" else name] = value
@@ -142,9 +142,47 @@ def _replied(trace: Standing, event: ev.ModelReplied, record: ev.Record) -> None
     span.content["calls"] = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in calls]
     trace.calls = {call.id: Asked(call.name, call.arguments) for call in calls}
     trace.totals["steps"] += 1
-    trace.cost = None if trace.cost is None or event.cost is None else trace.cost + event.cost
     trace.close(span, end_of(span, event.duration, record))
     trace.touched = record.time
+
+
+def _spent(trace: Standing, span: Span, event: ev.ModelReplied | ev.ContextCompacted) -> None:
+    """What a request used."""
+    span.attributes["cost"] = event.cost
+    span.attributes |= {f"{name}_tokens": getattr(event.usage, name) for name in event.usage.__struct_fields__}
+    trace.cost = None if trace.cost is None or event.cost is None else trace.cost + event.cost
+
+
+def _compacted(trace: Standing, event: ev.ContextCompacted, record: ev.Record) -> None:
+    """The prompt was made to fit, perhaps by a summary that a model was asked for."""
+    span = trace.model
+    if span is not None and "purpose" in span.attributes:
+        trace.model = None
+        if event.model:
+            span.attributes["finish"] = "stop"
+            span.content |= {"text": event.summary, "reasoning": "", "calls": []}
+            _spent(trace, span, event)
+            trace.close(span, record.time)
+        else:
+            trace.close(span, record.time, "error", "summary_failed")
+        trace.touched = record.time
+    note(trace, event, record)
+
+
+def _warned(trace: Standing, event: ev.RunWarned, record: ev.Record) -> None:
+    """Where another model answered, each that was asked before it has a span of its own."""
+    note(trace, event, record)
+    main, tried = trace.model, event.data.get("tried")
+    if event.kind != "fell_back" or main is None or not isinstance(tried, list):
+        return
+    for number, one in enumerate(tried):
+        span = trace.open("model", str(one.get("model", "")), record, "model", main.seq, number)
+        span.start, span.parent = main.start, main.parent
+        span.attributes |= {**main.attributes, "asked": str(event.data.get("asked", ""))}
+        span.content["error"] = str(one.get("message", ""))
+        main.start = min(record.time, span.start + int(one.get("duration", 0)))
+        trace.close(span, main.start, "error", str(one.get("kind", "")))
+    main.name, main.attributes["asked"] = str(event.data.get("answered", "")), main.name
 
 
 def _model_failed(trace: Standing, event: ev.ModelFailed, record: ev.Record) -> None:
@@ -153,19 +191,6 @@ def _model_failed(trace: Standing, event: ev.ModelFailed, record: ev.Record) -> 
     trace.model = None
     failed(trace, span, event.error, event.retry_at)
     trace.close(span, end_of(span, event.duration, record), "error", event.error.kind)
-    trace.touched = record.time
-
-
-def _compacted(trace: Standing, event: ev.ContextCompacted, record: ev.Record) -> None:
-    """The prompt was made to fit; with a summary, a request for one ends here."""
-    span = trace.model
-    if span is not None and "purpose" in span.attributes:
-        trace.model = None
-        span.attributes |= {f"{name}_tokens": getattr(event.usage, name) for name in event.usage.__struct_fields__}
-        span.attributes["cost"] = event.cost
-        trace.cost = None if trace.cost is None or event.cost is None else trace.cost + event.cost
-        trace.close(span, record.time, *([] if event.model else ["error", "summary_failed"]))
-    note(trace, event, record)
     trace.touched = record.time
 
 
@@ -193,4 +218,5 @@ _APPLY: dict[type, Callable[[Standing, Any, ev.Record], None]] = {
     ev.ModelReplied: _replied,
     ev.ModelFailed: _model_failed,
     ev.ApprovalConsumed: _quiet,
+    ev.RunWarned: _warned,
 }

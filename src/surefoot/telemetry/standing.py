@@ -23,7 +23,7 @@ LOST = "worker_lost"
 #: What a run's span counts.
 TOTALS = ("steps", "tool_calls", "retries", "approvals")
 #: What events say in words, and not in figures or names.
-_SAID = frozenset({"message", "reason", "note", "data", "summary", "error", "parts", "body"})
+_SAID = frozenset({"message", "reason", "note", "data", "summary", "error", "parts", "body", "tell", "title", "what", "text"})
 
 
 class Asked:
@@ -130,14 +130,26 @@ class Standing:
 
 
 def note(trace: Standing, event: Any, record: ev.Record) -> None:  # noqa: ANN401  any event
-    """Any other event is a note where it belongs: at its call, or at the run."""
+    """Any other event is a note where it belongs: at its call, or at the run. What is no figure, name or list of names was
+    said.
+    """
     span = trace.tools.get(getattr(event, "call", ""), trace.root)
-    fields: dict[str, Any] = {name: value for name, value in msgspec.structs.asdict(event).items() if value or value is False}
-    content: dict[str, Any] = {
-        name: text_of(value) if name == "parts" else value for name, value in fields.items() if name in _SAID
-    }
-    attributes = {name: msgspec.to_builtins(value) for name, value in fields.items() if name not in _SAID}
+    attributes: dict[str, Any] = {}
+    content: dict[str, Any] = {}
+    for name, value in msgspec.structs.asdict(event).items():
+        if not value and value is not False:
+            continue
+        if name not in _SAID and _is_name(value):
+            attributes[name] = list(value) if isinstance(value, tuple) else value
+        else:
+            content[name] = text_of(value) if name == "parts" else msgspec.to_builtins(value)
     add_note(span, record, attributes, content)
+
+
+def _is_name(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(isinstance(one, str) for one in value)
+    return isinstance(value, str | int | float)
 
 
 def add_note(span: Span | None, record: ev.Record, attributes: dict[str, Any], content: dict[str, Any]) -> None:
