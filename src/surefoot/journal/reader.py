@@ -210,7 +210,9 @@ def _conditions(query: Query) -> Iterator[str]:
     for name in ("session", "parent"):
         if getattr(query, name) is not None:
             yield name if getattr(query, name) else f"no_{name}"
-    if query.status and rules.OPEN.issuperset(query.status):
+    if query.status == ("waiting",):
+        yield "waiting"
+    elif query.status and rules.OPEN.issuperset(query.status):
         yield "open"
 
 

@@ -24,6 +24,7 @@ CREATE UNIQUE INDEX run_request ON run (tenant, user, request) WHERE request <> 
 CREATE INDEX run_session ON run (session, key) WHERE session <> '';
 CREATE INDEX run_parent ON run (parent) WHERE parent <> '';
 CREATE INDEX run_open ON run (status, agent) WHERE status IN ('ready', 'running', 'waiting');
+CREATE INDEX run_waiting ON run (id) WHERE status = 'waiting'; -- the newest of many that wait, without sorting them
 
 -- Positions order all streams and are never given twice: what deletes events appends one in the same transaction.
 CREATE TABLE event (

@@ -156,6 +156,9 @@ request = :key
 -- name: find_status
 status IN (SELECT value FROM json_each(:status))
 
+-- name: find_waiting
+status = 'waiting'
+
 -- name: find_open
 status IN ('ready', 'running', 'waiting')
 
