@@ -134,3 +134,40 @@ def test_settings_that_cannot_work_are_refused() -> None:
     for wrong in ({"max_entries": 0}, {"inject_tokens": -1}, {"share": ("planet",)}, {"embedder": "magic"}):
         with pytest.raises(Exception, match="Memory"):
             Memory(**wrong)
+
+
+async def test_what_is_given_can_be_bounded_to_nothing_or_given_later(store: str) -> None:
+    none = clerk("One.", "Two.", memory=Memory(inject_entries=0, embedder="none"))
+    async with App(store, agents=[none]) as app:
+        await app.run(none, "The mill stands by the weir.", session="one")
+        run = await app.run(none, "Where does the mill stand?", session="two")
+        assert await of(app, run, ev.MemoryRecalled) == []
+    later = Agent(
+        "later",
+        model=ScriptedModel("One.", "Two.", "Three."),
+        memory=Memory(inject_later=True, inject_tokens=30, embedder="none"),
+    )
+    async with App(store, agents=[later]) as app:
+        await app.run(later, "The smithy stands by the church, under the old lime tree.", session="one")
+        await app.run(later, "Good to see you again, by the way.", session="two")
+        run = await app.run(later, "Where does the smithy stand?", session="two")
+        (recalled,) = await of(app, run, ev.MemoryRecalled)
+        assert "smithy" in recalled.text
+        assert len(recalled.entries) == 1, "no more than the budget has room for"
+
+
+async def test_a_memory_that_breaks_at_the_end_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+
+    def break_it(request: Any) -> str:
+        with sqlite3.connect(path) as connection:
+            connection.execute("ALTER TABLE memory RENAME TO elsewhere")
+        return "Noted all the same."
+
+    agent = clerk("Noted.", break_it)
+    async with App(f"sqlite:{path}", agents=[agent]) as app:
+        await app.run(agent, "The bridge is closed on Sundays.", session="one")
+        run = await app.run(agent, "The ferry is closed on Mondays.", session="two")
+        assert run.output == "Noted all the same."
+        assert [event.kind for event in await of(app, run, ev.RunWarned)] == ["memory"]
+        assert await of(app, run, MemoryKept) == []

@@ -113,10 +113,10 @@ def weighed(text: str, encoding: Any, idf: Mapping[str, float]) -> Near:  # noqa
 class Shelf:
     """The vectors of one table, by one embedder. Not for two threads at once."""
 
-    def __init__(self, connection: sqlite3.Connection, name: str, dimensions: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, name: str, dimensions: int, exact: int = EXACT) -> None:
         import numpy as np
 
-        self._connection, self._name, self._dimensions = connection, name, dimensions
+        self._connection, self._name, self._dimensions, self._most = connection, name, dimensions, exact
         self._sql = statements()
         self._keys = np.empty(0, np.int64)
         self._codes = np.empty((0, (dimensions + 63) // 64), np.uint64)
@@ -187,7 +187,7 @@ class Shelf:
             self._mean = mean_of(self._connection, self._name)
             self._keys = self._keys[:0]
         grown = count - len(self._keys)
-        exact = count <= EXACT
+        exact = count <= self._most
         statement = self._sql["vectors_after" if exact else "codes_after"]
         after = int(self._keys[-1]) if len(self._keys) and last > self._keys[-1] and exact == (self._halves is not None) else 0
         rows = self._connection.execute(statement, (self._name, after)).fetchall()

@@ -8,9 +8,10 @@ import pytest
 
 from surefoot.core import events as ev
 from surefoot.core.errors import JournalError, RunError, RunNotFound
+from surefoot.core.memory import Entry
 from surefoot.core.messages import Text
 from surefoot.core.ports import Store
-from surefoot.core.rows import Query
+from surefoot.core.rows import Erasure, Query
 from surefoot.core.state import fold
 from surefoot.testing.clock import ManualClock
 from surefoot.testing.contracts.scenes import begin, end, launch, say
@@ -49,6 +50,25 @@ class UpkeepContract:
         assert fold(after).status == (await store.get("r")).status == "done"
         assert await store.find(Query(text="secret")) == []
         assert [row.id for row in await store.find(Query(text="question"))] == ["r"]
+        assert await store.check() == []
+
+    async def test_texts_are_struck_wherever_they_stand(self, store: Store) -> None:
+        """In runs that have ended, in long bodies too; of the app stream only what memory kept; what is told comes first."""
+        await end(store, "r", "the heron answered", prompt="who is the heron?")
+        await end(store, "long", "heron " * 20_000)
+        await begin(store, "open", prompt="the heron again")
+        (kept,) = await store.append("app", [ev.MemoryKept(Entry("e", "a heron"))], head=None)
+        told = ev.MemoryForgotten(("e",), "asked to", "dana")
+        await store.strike(Erasure((("app", kept.seq),), (("", "heron"),), (told,)), by="dana", reason="asked to")
+        for run in ("r", "long"):
+            assert not [one for one in await store.read(run) if "heron" in repr(one.event)]
+        assert "heron" in repr((await store.read("open"))[0].event)
+        events = [record.event for record in await store.read("app", kept.seq - 1)]
+        assert isinstance(events[0], ev.Unknown)
+        assert events[1] == told
+        with pytest.raises(RunNotFound):
+            await store.redact("app", kept.seq + 1)
+        await store.strike(Erasure((), (("r", "nowhere"),)))
         assert await store.check() == []
 
     async def test_redacting_twice_is_once(self, store: Store) -> None:
