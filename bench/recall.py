@@ -64,7 +64,7 @@ def figures() -> list[Figure]:
         ]
     for method in sorted(results):
         tier, _, term = method.partition(" without ")
-        if term:
+        if term and not term.endswith(" scores"):
             low, middle, high = _difference(_all(results[f"{tier} there"]), _all(results[method]), 10)
             made.append(Figure(f"{tier}: {term} is worth, at 10 ({low:+.1f} to {high:+.1f})", middle, "points"))
     return made
