@@ -80,6 +80,7 @@ def test_entries_come_and_go(table: sqlite3.Connection, exact: int) -> None:
     put(table, rows[40:], 41)
     assert next(iter(shelf.nearest(near(rows[50]), 3))) == 51
     table.execute(statements()["drop_vector"], (51,))
+    table.execute(statements()["gone"], ("e51", 1, "", ""))
     assert 51 not in shelf.nearest(near(rows[50]), 60)
     assert len(shelf.nearest(near(rows[50]), 100)) == 59
 

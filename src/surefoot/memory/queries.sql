@@ -168,6 +168,9 @@ id IN (SELECT value FROM json_each(:ids))
 -- name: rows_scope
 tenant = :tenant AND user = :user AND agent = :agent
 
+-- name: rows_owner
++tenant = :tenant AND +user = :user AND +agent = :agent
+
 -- name: rows_kinds
 kind IN (SELECT value FROM json_each(:kinds))
 
@@ -196,7 +199,8 @@ SELECT count(*) FROM memory_gone;
 SELECT id FROM memory WHERE tenant = ? AND user = ? AND agent = ? AND kind = 'episode' ORDER BY key LIMIT ?;
 
 -- name: expired
-SELECT id FROM memory WHERE tenant = ? AND user = ? AND agent = ? AND expires_at > 0 AND expires_at <= ? LIMIT 1000;
+SELECT id FROM memory
+WHERE expires_at > 0 AND expires_at <= ? AND +tenant = ? AND +user = ? AND +agent = ? ORDER BY expires_at LIMIT 1000;
 
 -- name: within
 SELECT key FROM memory WHERE tenant = ? AND user = ? AND agent = ? AND time >= ? AND time < ? ORDER BY time DESC LIMIT ?;
@@ -217,11 +221,22 @@ SELECT doc, term FROM stem_terms ORDER BY doc, offset;
 DELETE FROM stem;
 
 -- name: authors
-SELECT DISTINCT author FROM memory WHERE tenant = ? AND user = ? AND agent = ? AND kind = 'episode' LIMIT 50;
+WITH RECURSIVE known (author) AS (
+    SELECT min(author) FROM memory WHERE tenant = :tenant AND user = :user AND agent = :agent
+    UNION ALL
+    SELECT (
+        SELECT min(m.author) FROM memory m
+        WHERE m.tenant = :tenant AND m.user = :user AND m.agent = :agent AND m.author > known.author
+    ) FROM known WHERE known.author IS NOT NULL LIMIT 50
+)
+SELECT author FROM known WHERE author IS NOT NULL;
 
 -- name: vector_state
-SELECT count(*), coalesce(max(key), 0), (SELECT count(*) FROM memory_vector WHERE key = 0 AND name = :name)
-FROM memory_vector WHERE name = :name AND key > 0;
+SELECT coalesce((SELECT max(key) FROM memory_vector WHERE name = :name AND key > 0), 0),
+    (SELECT count(*) FROM memory_gone), EXISTS (SELECT 1 FROM memory_vector WHERE key = 0 AND name = :name);
+
+-- name: vector_count
+SELECT count(*) FROM memory_vector WHERE name = ? AND key > 0;
 
 -- name: vector_mean
 SELECT half FROM memory_vector WHERE key = 0 AND name = ?;

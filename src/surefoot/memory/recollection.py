@@ -330,7 +330,7 @@ class _Gate:
         gone = []
         for scope in {entry.scope for entry in entries}:
             place = (scope.tenant, scope.user, scope.agent)
-            expired = self._searcher.ids("expired", (*place, self._now))
+            expired = self._searcher.ids("expired", (self._now, *place))
             if expired:
                 gone.append(MemoryForgotten(expired, "expired"))
             if most is not None and new:

@@ -185,7 +185,7 @@ class Searcher:
     def by_keys(self, keys: Sequence[int], question: Question) -> dict[int, Row]:
         """Those of these rows that a question may be answered with."""
         scope = question.scope
-        conditions = ["keys", "scope", "kinds", "open"]
+        conditions = ["keys", "owner", "kinds", "open"]
         conditions += ["session"] if question.session is not None else []
         conditions += ["without"] if question.without is not None else []
         values = {
@@ -254,7 +254,7 @@ class Searcher:
     def _author(self, asked: Asked) -> str:
         """The one author whom the question names."""
         scope, said = asked.question.scope, set(words.words(asked.question.text))
-        values = (scope.tenant, scope.user, scope.agent)
+        values = {"tenant": scope.tenant, "user": scope.user, "agent": scope.agent}
         named = [name for (name,) in self._connection.execute(self._sql["authors"], values) if set(words.words(name)) & said]
         return named[0] if len(named) == 1 else ""
 

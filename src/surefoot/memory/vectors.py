@@ -28,6 +28,7 @@ EXACT = 20_000
 _RESCORED = 400
 #: Vectors from which a mean is taken.
 ENOUGH = 1_000
+_CHUNK = 50_000
 #: Content tokens that are kept of one entry.
 _MOST_TOKENS = 64
 
@@ -62,8 +63,8 @@ def measure(connection: sqlite3.Connection, name: str) -> None:
     import numpy as np
 
     sql = statements()
-    (count, _, measured) = connection.execute(sql["vector_state"], {"name": name}).fetchone()
-    if measured or count < ENOUGH:
+    (*_, measured) = connection.execute(sql["vector_state"], {"name": name}).fetchone()
+    if measured or connection.execute(sql["vector_count"], (name,)).fetchone()[0] < ENOUGH:
         return
     rows = connection.execute(sql["vectors_after"], (name, 0)).fetchall()
     halves = np.frombuffer(b"".join(half for _, half in rows), np.float16).reshape(len(rows), -1).astype(np.float32)
@@ -119,8 +120,8 @@ class Shelf:
         self._connection, self._name, self._dimensions, self._most = connection, name, dimensions, exact
         self._sql = statements()
         self._keys = np.empty(0, np.int64)
-        self._codes = np.empty((0, (dimensions + 63) // 64), np.uint64)
-        self._halves: NDArray[np.float16] | None = np.empty((0, dimensions), np.float16)
+        self._rows: NDArray[Any] = np.empty((0, dimensions), np.float16)
+        self._halves: NDArray[Any] | None = self._rows
         self._mean: Any = None
         self._seen = (-1, -1, 0)
 
@@ -140,7 +141,7 @@ class Shelf:
             return {int(self._keys[at]): float(cosines[at]) for at in best if cosines[at] > -2}
         bits = np.packbits((near.vector if self._mean is None else near.vector - self._mean) > 0)
         asked = np.pad(bits, (0, -len(bits) % 8)).view(np.uint64)
-        apart = np.bitwise_count(self._codes ^ asked).sum(axis=1, dtype=np.int32)
+        apart = np.bitwise_count(self._rows ^ asked).sum(axis=1, dtype=np.int32)
         if allowed is not None:
             apart[~allowed] = 10**6
         keys = self._keys[_best(np, -apart, max(_RESCORED, limit))]
@@ -182,28 +183,31 @@ class Shelf:
         state = self._connection.execute(self._sql["vector_state"], {"name": self._name}).fetchone()
         if state == self._seen:
             return
-        count, last, measured = state
-        if measured and not self._seen[2]:
-            self._mean = mean_of(self._connection, self._name)
-            self._keys = self._keys[:0]
-        grown = count - len(self._keys)
+        last, gone, measured = state
+        # What went is no longer in the table of entries either, so that old rows here cost a little room and harm nobody.
+        fresh = gone != self._seen[1] or measured != self._seen[2]
+        (count,) = self._connection.execute(self._sql["vector_count"], (self._name,)).fetchone()
         exact = count <= self._most
-        statement = self._sql["vectors_after" if exact else "codes_after"]
-        after = int(self._keys[-1]) if len(self._keys) and last > self._keys[-1] and exact == (self._halves is not None) else 0
-        rows = self._connection.execute(statement, (self._name, after)).fetchall()
-        if after and len(rows) != grown:  # something in between went
-            after, rows = 0, self._connection.execute(statement, (self._name, 0)).fetchall()
-        keys = np.fromiter((key for key, _ in rows), np.int64, len(rows))
-        data = b"".join([value for _, value in rows])
-        self._keys = np.concatenate([self._keys, keys]) if after else keys
-        if exact:
-            halves = np.frombuffer(data, np.float16).reshape(len(rows), self._dimensions)
-            self._halves = np.concatenate([self._halves, halves]) if after and self._halves is not None else halves
-        else:
-            read = np.frombuffer(data, np.uint8).reshape(len(rows), -1)
-            codes = np.ascontiguousarray(np.pad(read, ((0, 0), (0, -read.shape[1] % 8)))).view(np.uint64)
-            self._codes, self._halves = np.concatenate([self._codes, codes]) if after else codes, None
-        self._seen = state
+        after = 0 if fresh or exact != (self._halves is not None) or not len(self._keys) else int(self._keys[-1])
+        if measured:
+            self._mean = mean_of(self._connection, self._name)
+        keys, rows = [self._keys] if after else [], [self._rows] if after else []
+        cursor = self._connection.execute(self._sql["vectors_after" if exact else "codes_after"], (self._name, after))
+        while chunk := cursor.fetchmany(_CHUNK):
+            keys.append(np.fromiter((key for key, _ in chunk), np.int64, len(chunk)))
+            data = np.frombuffer(b"".join([value for _, value in chunk]), np.float16 if exact else np.uint8)
+            rows.append(data.reshape(len(chunk), -1) if exact else _padded(data.reshape(len(chunk), -1)))
+        self._keys = np.concatenate(keys) if keys else np.empty(0, np.int64)
+        self._rows = np.concatenate(rows) if rows else np.empty((0, 0), np.float16)
+        self._halves = self._rows if exact else None
+        self._seen = last, gone, measured
+
+
+def _padded(codes: NDArray[Any]) -> NDArray[Any]:
+    """Sign bits as whole words of 64 bits."""
+    import numpy as np
+
+    return np.ascontiguousarray(np.pad(codes, ((0, 0), (0, -codes.shape[1] % 8)))).view(np.uint64)
 
 
 def _best(np: Any, values: Any, limit: int) -> Any:  # noqa: ANN401  NumPy, an array of it
