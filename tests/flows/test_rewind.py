@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -134,19 +135,27 @@ async def test_a_fork_of_a_whole_run_asks_its_last_question_again() -> None:
 
 
 async def test_a_message_can_be_edited_and_waits_for_whoever_knows_the_agent(tmp_path: Any) -> None:
-    url = f"sqlite:{tmp_path / 'a.db'}"
-    shop = Shop(CALLS, "Paid.", "As you say.")
-    async with opened(url, shop.clerk) as app:
-        run = await app.start(shop.clerk, "pay for 81")
+    url, held = f"sqlite:{tmp_path / 'a.db'}", asyncio.Event()
+
+    @tool(effect="read")
+    async def hold() -> str:
+        await held.wait()
+        return "held"
+
+    model = ScriptedModel(("hold", {}), "Paid.", "As you say.")
+    clerk = Agent("clerk", model=model, tools=[hold])
+    async with opened(url, clerk) as app:
+        run = await app.start(clerk, "pay for 81")
         await app.send(run, "be quick", by="ann")
+        held.set()
         await app.wait(run)
         told = next(record for record in await app.events(run) if isinstance(record.event, ev.MessageReceived))
     async with opened(url) as app:
         forked = await app.fork(run, at=told.seq, edit="take your time")
         assert forked.status == "ready"
-    async with opened(url, shop.clerk) as app:
+    async with opened(url, clerk) as app:
         assert (await app.wait(forked)).output == "As you say."
-    assert said(shop.model.requests[-1])[-1] == ("user", "take your time")
+    assert said(model.requests[-1])[-1] == ("user", "take your time")
 
 
 async def begun(*events: ev.Event, history: tuple[Message, ...] = ()) -> MemoryStore:
