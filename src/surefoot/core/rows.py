@@ -56,8 +56,8 @@ class Query:
 
     ``text`` is searched, without regard to case, in what users said and what runs answered. ``before`` and ``after`` are
     run ids (time-ordered) that bound the list, exclusive. ``ahead_of`` is a run before which all of the list were created, as
-    the store saw it: clocks of several processes may order ids otherwise. ``unknown`` leaves only runs in which the outcome of
-    a call was, or is, unknown.
+    the store saw it, which then also orders the list: clocks of several processes may order ids otherwise. ``unknown`` leaves
+    only runs in which the outcome of a call was, or is, unknown.
     """
 
     agent: str = ""

@@ -39,7 +39,7 @@ async def past(store: Store, run: State, budget: float, model: str) -> Past:
                 return _put_together(found, model)
         if len(rows) < query.limit:
             return _put_together(found, model)
-        query = replace(query, before=rows[-1].id)
+        query = replace(query, ahead_of=rows[-1].id)
 
 
 def _put_together(found: list[tuple[int, State]], model: str) -> Past:

@@ -133,8 +133,8 @@ class MemoryStore:
 
     async def find(self, query: Query) -> list[RunRow]:
         """See `Runs.find`."""
-        found = [kept.listed() for kept in self._matching(query)]
-        return sorted(found, key=attrgetter("id"), reverse=True)[: query.limit]
+        order = attrgetter("order" if query.ahead_of else "row.id")
+        return [kept.listed() for kept in sorted(self._matching(query), key=order, reverse=True)[: query.limit]]
 
     async def sessions(self, query: Query) -> list[SessionRow]:
         """See `Runs.sessions`."""

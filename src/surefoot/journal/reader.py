@@ -79,7 +79,7 @@ class Reader:
     async def _matching(self, statement: str, query: Query) -> str:
         """What a statement gives of the runs that match, as JSON."""
         conditions = " AND ".join([self._sql[f"find_{name}"] for name in _conditions(query)])
-        text = self._sql[statement].replace("{conditions}", conditions)
+        text = self._sql[statement].replace("{conditions}", conditions).replace("{order}", "key" if query.ahead_of else "id")
         wanted = asdict(query)
         wanted["status"] = json.dumps(query.status)
         wanted["tags"] = json.dumps(query.tags)

@@ -102,7 +102,7 @@ SELECT json_group_array(json_object(
 )) FROM (
     SELECT * FROM run r
     WHERE {conditions}
-    ORDER BY id DESC LIMIT :limit
+    ORDER BY {order} DESC LIMIT :limit
 );
 
 -- name: sessions
@@ -287,7 +287,7 @@ INSERT INTO projection (name, position) VALUES (?, ?) ON CONFLICT (name) DO UPDA
 -- name: schema
 SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name IN (
     'run', 'event', 'blob', 'projection', 'run_request', 'run_session', 'run_parent', 'run_open', 'event_run',
-    'event_said', 'event_unknown', 'event_is_kept', 'event_stays'
+    'event_said', 'event_unknown', 'run_turn', 'event_is_kept', 'event_stays'
 );
 
 -- name: put_run
