@@ -71,6 +71,7 @@ OTHER = {"id": "b2", "payee": "Net Ltd", "iban": "DE22333", "amount": 20, "note"
         ("pay order 42", 42, "model"),
         ("the third of May 2026-05-03", 3, "model"),
         ("write the report on Monday", "Report on Monday", "user"),
+        ("on Monday write the report", "Report Monday", "user"),
         ("write the report", "Report on Friday", "model"),
         ("anything", None, "open"),
         ("anything", True, "open"),

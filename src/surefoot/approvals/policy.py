@@ -229,9 +229,8 @@ def _evaluated(ready: _Ready, call: Judged, context: Mapping[str, Any]) -> tuple
         "context": context,
     }
     result = cedarpy.is_authorized(request, ready.policies, ready.entities)
-    errors = list(result.diagnostics.errors)
-    if result.decision == cedarpy.Decision.NoDecision and not errors:
-        errors.append("the request could not be evaluated")
+    unheard = ["the request could not be evaluated"] if result.decision == cedarpy.Decision.NoDecision else []
+    errors = result.diagnostics.errors or unheard
     return tuple(ready.rules[int(reason.removeprefix("policy"))] for reason in result.diagnostics.reasons), tuple(errors)
 
 
