@@ -68,3 +68,16 @@ def test_what_is_known_in_part_is_shown_in_part() -> None:
     health.run([ev.Record(9, "r", 9, 1, 1, ev.ModelFailed(0, Failure("server", "older")))])
     [subject] = health.subjects
     assert (subject.failed, subject.last) == ({"timeout": 1, "server": 1}, "slow")
+
+
+def test_what_does_not_concern_health_is_passed_over() -> None:
+    health = Health()
+    health.app([ev.Record(1, "app", 1, 0, 1, ev.RunPruned("r", 1, "h"))])
+    alone = Failure("overloaded", "busy", data={"tried": []})
+    chain = Failure("overloaded", "busy", data={"tried": [{"model": "b:two", "kind": "auth", "message": "no key"}]})
+    events: list[ev.Event] = [
+        ev.RunWarned("limit_near", "soon"), ev.ModelRequested(0, "a:one"), ev.ModelFailed(0, alone), ev.ModelFailed(0, chain),
+    ]  # fmt: skip
+    health.run([ev.Record(at, "r", at, 1, 10 - at, event) for at, event in enumerate(events)])
+    one, two = health.subjects
+    assert (health.warnings, one.failed, two.failed) == ({"limit_near": 1}, {"overloaded": 1}, {"auth": 1})
