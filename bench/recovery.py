@@ -200,5 +200,6 @@ def figures() -> list[Figure]:
         *asyncio.run(_overhead()),
         Figure("the chaos' seed", seed, ""),
         *_through_chaos("chain of two, 6 tries", ["one", "two"], Settings(model_tries=6), runs, seed),
+        *_through_chaos("chain of two, 10 tries", ["one", "two"], Settings(model_tries=10), runs, seed),
         *_through_chaos("one model, 10 tries", ["one"], Settings(model_tries=10), max(1, runs // 5), seed),
     ]
