@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import signal
 from collections import Counter
 
 import pytest
@@ -32,6 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.seed is None:  # xdist hands the options, and so this seed, to its workers
         config.option.seed = random.SystemRandom().randrange(2**32)
     settings.load_profile("proof" if config.option.proof else "quick")
+    # Whoever starts the tests in the background has them ignore Ctrl-C, and with them every program they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("hypothesis_seed", None) is None:
         core.global_force_seed = config.option.seed
 
