@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,20 @@ def test_no_file_knows_one_machine() -> None:
             continue  # a picture or a recorded database
         found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in MACHINE_PATH.finditer(text)]
     assert found == []
+
+
+def test_no_file_holds_what_a_merge_left() -> None:
+    marks = ("<" * 7 + " ", ">" * 7 + " ")
+    found = []
+    for path in tracked():
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(ROOT)}:{number}" for number, line in enumerate(lines, 1) if line.startswith(marks)]
+    assert found == []
+
+
+@pytest.mark.parametrize("name", ["run", "venv", "system", "chat"])
+def test_the_gates_own_scripts_can_be_read(name: str) -> None:
+    subprocess.run(["bash", "-n", str(ROOT / ".ci" / name)], check=True)
