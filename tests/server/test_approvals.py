@@ -37,6 +37,7 @@ async def test_a_question_is_listed_looked_at_and_decided() -> None:
         assert run.output == "Done: refunded 6200 cents on order 81"
         (decided,) = await of_kind(service.app, run, ev.ApprovalDecided)
         assert (decided.by, decided.reason) == ("dana", "fine")
+        assert decided.how.startswith("token ")
         assert (await client.get("/api/approvals")).json() == []
         assert (await client.get(f"/api/approvals/{question['id']}")).status_code == 404
 
@@ -69,6 +70,29 @@ async def test_a_decision_that_does_not_answer_the_question_is_refused() -> None
         question = await asked(service)
         client = service.client(await service.token("approver"))
         path = f"/api/approvals/{question['id']}/decision"
-        assert (await client.post(path, json={"decision": "done"})).status_code == 409
+        assert (await client.post(path, json={"decision": "done"})).status_code == 403
         assert (await client.post(path, json={"decision": "perhaps"})).status_code == 422
         assert (await client.post(path, json={"decision": "approve", "by": "somebody else"})).status_code == 422
+
+
+async def test_an_edit_an_answer_and_a_question_back() -> None:
+    async with serving() as service:
+        client = service.client(await service.token("approver", "dana"))
+        edited, answered, returned = [await asked(service) for _ in range(3)]
+        wrong = {"decision": "approve", "edit": {"cents": "many"}}
+        assert (await client.post(f"/api/approvals/{edited['id']}/decision", json=wrong)).status_code == 422
+        assert (
+            await client.post(f"/api/approvals/{edited['id']}/decision", json={"decision": "deny", "edit": {}})
+        ).status_code == 422
+        for question, said in (
+            (edited, {"decision": "approve", "edit": {"cents": 100}}),
+            (answered, {"decision": "answer", "result": "done by hand"}),
+            (returned, {"decision": "ask", "reason": "which account?"}),
+        ):
+            answer = await client.post(f"/api/approvals/{question['id']}/decision", json=said)
+            assert answer.status_code == 200, answer.text
+        async with asyncio.timeout(4):
+            ended = [await service.app.wait(question["run"]) for question in (edited, answered, returned)]
+        assert ended[0].output.endswith("refunded 100 cents on order 81")
+        assert "done by hand" in ended[1].output
+        assert "which account?" in ended[2].output

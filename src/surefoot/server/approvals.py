@@ -10,9 +10,11 @@ from surefoot.app import App
 from surefoot.core.errors import RequestNotFound
 from surefoot.core.request import Request as Question
 from surefoot.core.run import Run
+from surefoot.runs.decisions import DecideOptions
 from surefoot.runs.documents import answerable, request_document, run_document
 from surefoot.runs.intake import ListOptions
 from surefoot.server.access import Decider, Reader, own
+from surefoot.server.problems import Problem
 from surefoot.server.shapes import Decision, RequestDocument, RunDocument
 from surefoot.server.tokens import Caller
 
@@ -52,12 +54,24 @@ async def decide(request: Request, caller: Decider, question: str, body: Decisio
 
 
 async def settle(application: App, caller: Caller, question: str, body: Decision) -> Run[Any]:
-    """Settle a question in a caller's name."""
+    """Settle a question in a caller's name. Raises Problem 422 for what only an approval can hold."""
+    if body.decision != "approve" and (body.edit is not None or body.sticky):
+        raise Problem(422, "only an approval has an edit, or holds for more of the run")
+    said = DecideOptions(by=caller.user, how=caller.how, reason=body.reason, digest=body.digest)
     match body.decision:
         case "approve" | "deny" as word:
-            return await application.decide(question, approve=word == "approve", by=caller.user, how="token", reason=body.reason)
+            said["approve"] = word == "approve"
+            if body.edit is not None:
+                said["edit"] = body.edit
+            if body.sticky:
+                said["sticky"] = body.sticky
+        case "answer":
+            said["answer"] = body.result
+        case "ask":
+            said["ask"] = body.reason
         case outcome:
             return await application.settle(question, outcome, result=body.result, by=caller.user, reason=body.reason)
+    return await application.decide(question, **said)
 
 
 async def open_questions(

@@ -87,11 +87,19 @@ class Resume(_Strict):
 
 
 class Decision(_Strict):
-    """Settle a question: approve or deny a call; of an unknown outcome, done (with its result), retry or give_up."""
+    """Settle a question.
 
-    decision: Literal["approve", "deny", "done", "retry", "give_up"]
+    Of a call: approve (perhaps with an ``edit`` of its arguments, or ``sticky`` for more of the run), deny, answer in its place
+    with ``result``, or ask back in ``reason``. Of an unknown outcome: done (with ``result``), retry or give_up. ``digest`` binds
+    what is said to the call that was looked at.
+    """
+
+    decision: Literal["approve", "deny", "answer", "ask", "done", "retry", "give_up"]
     reason: str = Field("", max_length=10_000)
     result: str = Field("", max_length=_TEXT)
+    edit: dict[str, Any] | None = None
+    sticky: Literal["", "call", "rule"] = ""
+    digest: str = Field("", max_length=64)
 
 
 class FailureDocument(BaseModel):
