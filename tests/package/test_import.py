@@ -53,11 +53,12 @@ def watch(event, args):
 
 sys.addaudithook(watch)
 import importlib, json
+before = set(sys.modules)  # what measures this process may have been loaded into it
 for name in sys.argv[1:]:
     importlib.import_module(name)
 if threading.active_count() != started:
     seen.append("threads " + repr(threading.enumerate()))
-print(json.dumps({"seen": seen, "modules": sorted(sys.modules)}))
+print(json.dumps({"seen": seen, "modules": sorted(set(sys.modules) - before)}))
 """
 
 

@@ -45,8 +45,8 @@ function changed() { if (!due) due = setTimeout(refresh, 250); }
 if (main && main.dataset.live) {
   const changes = new EventSource(main.dataset.live);
   changes.addEventListener("change", changed);
-  // What happened while the connection was lost is in the page that the server renders now.
-  changes.addEventListener("open", () => { if (changes.again) changed(); changes.again = true; });
+  // What happened before there was a connection, or while it was lost, is in the page that the server renders now.
+  changes.addEventListener("open", changed);
   listen();
 }
 
