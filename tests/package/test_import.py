@@ -17,6 +17,10 @@ EXPORTS = Path(__file__).with_name("exports.txt")
 EXTRAS = {
     "openai",
     "anthropic",
+    "fastapi",
+    "jinja2",
+    "starlette",
+    "uvicorn",
     "google",
     "aiohttp",
     "numpy",
@@ -87,7 +91,7 @@ def test_importing_the_root_has_no_effect() -> None:
 
 
 def test_importing_every_module_has_no_effect() -> None:
-    # One process for all of them; those that import an extra at their top are the one file of a folder that may.
+    # One process for all of them; those that import an extra at their top are the one file of a folder that may, or the server.
     plain = [name for name in own_modules() if not _needs_extra(name)]
     effects, modules = watched(*plain)
     assert effects == []
