@@ -14,7 +14,8 @@ VAGUE = {"base", "common", "helper", "helpers", "manager", "misc", "util", "util
 PROVIDERS = re.compile(
     r"(?i)(?<![a-z])(openai|anthropic|claude|gemini|mistral|ollama|bedrock|groq|cohere|deepseek|vertex)(?![a-z])"
 )
-WHERE_PROVIDERS_MAY_BE_NAMED = ("src/surefoot/models/", "src/surefoot/embed/")
+#: The last has the names of OpenTelemetry's conventions, providers among them.
+WHERE_PROVIDERS_MAY_BE_NAMED = ("src/surefoot/models/", "src/surefoot/embed/", "src/surefoot/telemetry/names.py")
 SQL = re.compile(
     r"^\s*(SELECT\b.+\bFROM\b|INSERT\s+(OR\s+\w+\s+)?INTO\b|REPLACE\s+INTO\b|UPDATE\s+\w+\s+SET\b|DELETE\s+FROM\b"
     r"|WITH\s+(RECURSIVE\s+)?\w+.*\bAS\s*\(|(CREATE|DROP|ALTER)\s+(UNIQUE\s+|VIRTUAL\s+|TEMP\s+)?(TABLE|INDEX|TRIGGER|VIEW)\b)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,11 +11,14 @@ from typing import Any
 
 import pytest
 
+from surefoot.core import events as ev
 from surefoot.core.errors import ConfigurationError
+from surefoot.core.messages import Image, Message, Text
 from surefoot.core.ports import Sink
 from surefoot.settings import Settings
 from surefoot.telemetry.cursor import Cursor
 from surefoot.telemetry.follower import Follower
+from surefoot.telemetry.prompts import Prompts
 from surefoot.telemetry.spans import spans_of
 from surefoot.testing.contracts.sink import SinkContract
 from tests.components import require
@@ -144,6 +148,42 @@ async def test_a_trace_is_sampled_whole_or_not_at_all(collector: Collector, monk
     assert counts == [6, 0]
     runs = next(metric for metric in collector.metrics if metric.name == "surefoot.runs")
     assert sum(int(point.as_double or point.as_int) for point in runs.sum.data_points) == 2, "figures are of all runs"
+
+
+async def test_a_trace_is_sent_as_whoever_handed_it_in_decided(collector: Collector) -> None:
+    kept, dropped = f"00-{'ab' * 16}-{'cd' * 8}-01", f"00-{'ef' * 16}-{'cd' * 8}-00"
+    async with opened("memory:", clerk, settings=SENDING) as app:
+        for trace in (kept, dropped):
+            await app.run(clerk, "add", traceparent=trace, tracestate="shop=1")
+    assert {span.trace_id.hex() for span in collector.spans} == {"ab" * 16}
+    assert {span.trace_state for span in collector.spans} == {"shop=1"}
+    assert {log.trace_id.hex() for log in collector.logs} == {"ab" * 16}
+
+
+async def test_a_request_carries_what_the_model_was_asked(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CAPTURE, "true")
+    async with opened("memory:", clerk, settings=SENDING) as app:
+        await app.run(clerk, "add my words", history=[Message("user", (Text("before"), Image(url="http://127.0.0.1/a.png")))])
+    first, second = [
+        json.loads(attributes(span)["gen_ai.input.messages"]) for span in collector.spans if span.name.startswith("chat")
+    ]
+    assert first == [
+        {"role": "user", "parts": [{"type": "text", "content": "before"}, {"type": "image", "media_type": "image/png"}]},
+        {"role": "user", "parts": [{"type": "text", "content": "add my words"}]},
+    ]
+    assert second[:2] == first
+    assert [part["type"] for message in second[2:] for part in message["parts"]] == ["tool_call", "tool_call_response"]
+
+
+def test_of_a_long_prompt_the_newest_messages_are_told() -> None:
+    prompts = Prompts()
+    history = [Message("user", (Text(f"{n} " + "x" * 30_000),)) for n in range(4)]
+    begun = ev.RunStarted("clerk", (Text("now"),), history=tuple(history))
+    asked = ev.ModelRequested(step=0, attempt=1, model="m")
+    assert prompts.take(ev.Record(1, "r", 1, 0, 1, begun)) is None
+    told = prompts.take(ev.Record(2, "r", 2, 1, 2, asked))
+    assert told is not None
+    assert [one["parts"][0]["content"].split()[0] for one in told] == ["2", "3", "now"]
 
 
 async def test_signals_can_be_switched_off(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from surefoot.core import events as ev
 from surefoot.core.memory import Entry
 from surefoot.core.messages import Text, Usage
 from surefoot.core.state import fold
-from surefoot.core.tracing import span_id, trace_id, traceparent
+from surefoot.core.tracing import TraceContext, span_id, trace_id
 from surefoot.core.values import Failure
 from surefoot.telemetry.span import KINDS, Span
 from surefoot.telemetry.spans import Trace, spans_of
@@ -125,7 +125,9 @@ def test_ids_are_those_of_w3c() -> None:
     assert len(span_id("r", "call", "0.0", 1)) == 16
     assert trace_id(TRACE, "r") == TRACE
     assert len(trace_id("not hex", "r")) == 32
-    assert traceparent(TRACE, "cd" * 8) == f"00-{TRACE}-{'cd' * 8}-01"
+    context = TraceContext("r", TRACE, ("model", 7), "shop=1")
+    assert context.headers() == {"traceparent": f"00-{TRACE}-{span_id('r', 'model', 7)}-01", "tracestate": "shop=1"}
+    assert TraceContext("r", TRACE, dropped=True).headers() == {"traceparent": f"00-{TRACE}-{span_id('r')}-00"}
 
 
 # ── any run ─────────────────────────────────────────────────────────────────────────────────────────────────────────

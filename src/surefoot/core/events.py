@@ -39,7 +39,10 @@ class _Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", omit_defau
 
 
 class RunStarted(_Event, frozen=True, gc=False, tag="run.started"):
-    """Somebody asked for a run. ``key`` is the caller's id, ``history`` an existing conversation to go on from."""
+    """Somebody asked for a run. ``key`` is the caller's id, ``history`` an existing conversation to go on from.
+
+    ``trace_state`` came with the trace of whoever asked (W3C ``tracestate``); with ``trace_dropped`` they keep no spans of it.
+    """
 
     agent: str
     input: tuple[Text | Image | File, ...] = ()
@@ -57,6 +60,8 @@ class RunStarted(_Event, frozen=True, gc=False, tag="run.started"):
     limits: Limits | None = None
     deadline: int = 0
     history: tuple[Message, ...] = ()
+    trace_state: str = ""
+    trace_dropped: bool = False
 
 
 class RunClaimed(_Event, frozen=True, gc=False, tag="run.claimed"):

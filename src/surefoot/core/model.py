@@ -10,6 +10,7 @@ import msgspec
 
 from surefoot.core.messages import Message, Part, Reasoning, Text, Usage
 from surefoot.core.tool import ToolSpec
+from surefoot.core.tracing import TraceContext
 
 __all__ = ["Delta", "Emit", "ModelReply", "ModelRequest", "ModelSettings", "OutputSchema", "ProposedCall", "Tried"]
 
@@ -47,7 +48,7 @@ class ModelRequest(msgspec.Struct, frozen=True):  # seen by the collector: `load
     """One request. ``load`` reads a blob by digest; ``conversation`` is a stable key for a provider's prompt cache.
 
     ``attempt`` counts the requests that were sent for this answer, from 1. With ``elsewhere``, another model can be asked:
-    whoever would have to wait refuses at once.
+    whoever would have to wait refuses at once. ``trace`` is the span of this request, for the headers of one over HTTP.
     """
 
     messages: Sequence[Message]
@@ -59,6 +60,11 @@ class ModelRequest(msgspec.Struct, frozen=True):  # seen by the collector: `load
     load: Callable[[str], Awaitable[bytes]] | None = None
     attempt: int = 1
     elsewhere: bool = False
+    trace: TraceContext | None = None
+
+    def trace_headers(self) -> dict[str, str]:
+        """The headers that make what a server does for this request part of the run's trace."""
+        return self.trace.headers() if self.trace is not None else {}
 
 
 class ProposedCall(msgspec.Struct, frozen=True, gc=False):

@@ -12,7 +12,7 @@ import msgspec
 from typing_extensions import TypeVar
 
 from surefoot.core.messages import File, Image, Text
-from surefoot.core.tracing import span_id, trace_id, traceparent
+from surefoot.core.tracing import TraceContext, span_id, trace_id
 
 __all__ = ["Done", "Effect", "NotDone", "Rule", "ToolContext", "ToolOutput", "ToolSpec", "FINAL_ANSWER", "silent"]
 
@@ -131,6 +131,8 @@ class ToolContext(msgspec.Struct, Generic[Deps], frozen=True, kw_only=True):
     user: str = ""
     tenant: str = ""
     trace_id: str = ""
+    trace_state: str = ""
+    trace_dropped: bool = False
     report: Callable[[str, str, Mapping[str, Any]], None] = silent
     runs: Callable[..., Awaitable[Any]] | None = None
 
@@ -145,7 +147,17 @@ class ToolContext(msgspec.Struct, Generic[Deps], frozen=True, kw_only=True):
     @property
     def traceparent(self) -> str:
         """The W3C ``traceparent`` header for what the tool asks of others, so that it is one trace with the run."""
-        return traceparent(trace_id(self.trace_id, self.run_id), span_id(self.run_id, "call", self.call_id, self.attempt))
+        return self._trace.traceparent
+
+    @property
+    def trace_headers(self) -> dict[str, str]:
+        """That, and ``tracestate`` where whoever asked for the run gave one: headers for a request over HTTP."""
+        return self._trace.headers()
+
+    @property
+    def _trace(self) -> TraceContext:
+        what = ("call", self.call_id, self.attempt)
+        return TraceContext(self.run_id, self.trace_id, what, self.trace_state, self.trace_dropped)
 
     def progress(self, note: str, **data: Any) -> None:  # noqa: ANN401  any JSON value
         """Record how far the tool is; anyone who follows the run sees it. Safe from any thread."""

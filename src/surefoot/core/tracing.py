@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 
-__all__ = ["span_id", "trace_id", "traceparent"]
+import msgspec
+
+__all__ = ["TraceContext", "span_id", "trace_id"]
 
 _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
@@ -27,6 +29,27 @@ def trace_id(stored: str, run: str) -> str:
     return hashlib.blake2b(run.encode(errors="replace"), digest_size=16).hexdigest()
 
 
-def traceparent(trace: str, span: str) -> str:
-    """The ``traceparent`` header that hands a trace on (W3C Trace Context, section 3.2)."""
-    return f"00-{trace}-{span}-01"
+class TraceContext(msgspec.Struct, frozen=True, gc=False):
+    """The trace that a run belongs to and the span in it that asks somebody else, as W3C Trace Context hands it on.
+
+    ``trace`` is as stored; ``what`` says which span of the run it is, as `span_id` takes it; ``state`` is what whoever
+    asked for the run had in ``tracestate``, and with ``dropped`` they keep no spans of this trace.
+    """
+
+    run: str
+    trace: str = ""
+    what: tuple[object, ...] = ()
+    state: str = ""
+    dropped: bool = False
+
+    @property
+    def traceparent(self) -> str:
+        """The header of that name (W3C Trace Context, section 3.2)."""
+        return f"00-{trace_id(self.trace, self.run)}-{span_id(self.run, *self.what)}-{'00' if self.dropped else '01'}"
+
+    def headers(self) -> dict[str, str]:
+        """The headers for a request over HTTP."""
+        headers = {"traceparent": self.traceparent}
+        if self.state:
+            headers["tracestate"] = self.state
+        return headers

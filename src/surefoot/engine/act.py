@@ -12,6 +12,7 @@ from surefoot.core.errors import InvalidArguments, ModelError
 from surefoot.core.messages import File, Image, Part, Reasoning, Text, ToolCall
 from surefoot.core.model import ModelReply, ModelRequest
 from surefoot.core.state import State
+from surefoot.core.tracing import TraceContext
 from surefoot.engine.bodies import Interrupted, TimeUp, is_cancelled
 from surefoot.engine.calls import stored
 from surefoot.engine.context import fit, view
@@ -49,6 +50,7 @@ async def ask(work: Work, attempt: int) -> None:
         state.id,
         work.blobs.load,
         state.model_failures + 1,  # what was not sent is no attempt
+        trace=_trace(state),
     )
     began = work.clock.monotonic()
     timeout = min(work.time_left(), (_PATIENCE + (plan.settings.timeout or 0.0)) * max(1, len(plan.models)))
@@ -74,6 +76,14 @@ async def ask(work: Work, attempt: int) -> None:
         work.ledger.hold(*_fell_back(plan.model.name, reply), replied)
         return
     await _failed(work, state, failure, work.clock.monotonic() - began)
+
+
+def _trace(state: State) -> TraceContext | None:
+    """The span of the request that was just recorded."""
+    started = state.started
+    if started is None:  # it was redacted
+        return None
+    return TraceContext(state.id, started.trace_id, ("model", state.seq), started.trace_state, started.trace_dropped)
 
 
 async def _failed(work: Work, state: State, failure: Exception, took: float) -> None:

@@ -60,6 +60,8 @@ class Link:
             parent_call=context.call_id,
             trace_id=context.trace_id,
             parent_span=span_id(context.run_id, "call", context.call_id, context.attempt),
+            trace_state=context.trace_state,
+            trace_dropped=context.trace_dropped,
             limits=self._work.remaining(),
             deadline=self._work.state.deadline,
         )
@@ -127,6 +129,8 @@ def context_of(
         user=started.user,
         tenant=started.tenant,
         trace_id=started.trace_id,
+        trace_state=started.trace_state,
+        trace_dropped=started.trace_dropped,
         report=link or silent,
         runs=link.run if link else None,
     )

@@ -148,8 +148,8 @@ class Anthropic:
         clients = await self.connection.clients()
         answer = Answer(Deltas(visible_to(emit, wanted[0] if wanted else None)), names)
         if not self._stream:
-            return answer.whole(*await clients.fetch(_PATH, body, patience))
-        data, headers = await clients.stream(_PATH, body, patience, answer.add)
+            return answer.whole(*await clients.fetch(_PATH, body, patience, request.trace_headers()))
+        data, headers = await clients.stream(_PATH, body, patience, request.trace_headers(), answer.add)
         return answer.finished(headers) if data is None else answer.whole(data, headers)
 
 

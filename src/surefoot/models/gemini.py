@@ -146,8 +146,8 @@ class Gemini:
         answer = Answer(Deltas(visible_to(emit, wanted[0] if wanted else None)), names)
         path = _path(self.model, vertex=self.connection.vertex)
         if not self._stream:
-            return answer.whole(*await clients.fetch(f"{path}:generateContent", body))
-        data, headers = await clients.stream(f"{path}:streamGenerateContent", body, answer.add)
+            return answer.whole(*await clients.fetch(f"{path}:generateContent", body, request.trace_headers()))
+        data, headers = await clients.stream(f"{path}:streamGenerateContent", body, request.trace_headers(), answer.add)
         return answer.finished(headers) if data is None else answer.whole(data, headers)
 
 

@@ -58,21 +58,23 @@ class Clients:
     def __init__(self, target: Target) -> None:
         self._pool = Pool(lambda: _Client.opened(target), lambda client: client.aclose())
 
-    async def fetch(self, path: str, body: dict[str, object]) -> tuple[Any, Mapping[str, str]]:
-        """Post a JSON body; the JSON answer, and the response's headers. Raises ModelError."""
-        response = await self._opened(path, body)
+    async def fetch(self, path: str, body: dict[str, object], sent: Mapping[str, str]) -> tuple[Any, Mapping[str, str]]:
+        """Post a JSON body with the headers ``sent``; the JSON answer, and the response's headers. Raises ModelError."""
+        response = await self._opened(path, body, sent)
         try:
             return _decoded(await _read(response), response.headers), response.headers
         finally:
             response.close()
 
-    async def stream(self, path: str, body: dict[str, object], feed: Callable[[Any], None]) -> tuple[Any, Mapping[str, str]]:
+    async def stream(
+        self, path: str, body: dict[str, object], sent: Mapping[str, str], feed: Callable[[Any], None]
+    ) -> tuple[Any, Mapping[str, str]]:
         """Post a JSON body and hand each server-sent event's JSON to ``feed``; None, and the response's headers.
 
         A server that answers with plain JSON instead of a stream has it returned in place of None. Leaving early, by
         cancellation or by an exception of ``feed``, closes the connection at once. Raises ModelError.
         """
-        response = await self._opened(f"{path}?alt=sse", body)
+        response = await self._opened(f"{path}?alt=sse", body, sent)
         try:
             if response.content_type in ("application/json", "text/html"):
                 return _decoded(await _read(response), response.headers), response.headers
@@ -90,12 +92,13 @@ class Clients:
         """Close every client. The next request opens a new one."""
         await self._pool.aclose()
 
-    async def _opened(self, path: str, body: dict[str, object]) -> aiohttp.ClientResponse:
+    async def _opened(self, path: str, body: dict[str, object], sent: Mapping[str, str]) -> aiohttp.ClientResponse:
         try:
             client = await self._pool.client()
             # What all of the package's own methods are made of, without their models of requests and answers.
             api = client.sdk._api_client  # noqa: SLF001  see above
             request = api._build_request("post", path, body)  # noqa: SLF001  see above
+            request.headers.update(sent)
             answer = await api._async_request(request, stream=True)  # noqa: SLF001  see above
         except _FAULTS as fault:
             raise _translated(fault) from fault

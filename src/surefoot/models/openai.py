@@ -157,8 +157,8 @@ class OpenAI:
         clients = await self.connection.clients()
         answer = self._api.answer(Deltas(visible_to(emit, wanted[0] if wanted else None)), names)
         if not self._stream:
-            return answer.whole(*await clients.fetch(self._api.path, body, patience))
-        data, headers = await clients.stream(self._api.path, body, patience, answer.add)
+            return answer.whole(*await clients.fetch(self._api.path, body, patience, request.trace_headers()))
+        data, headers = await clients.stream(self._api.path, body, patience, request.trace_headers(), answer.add)
         return answer.finished(headers) if data is None else answer.whole(data, headers)
 
     def _demand(self, body: dict[str, Any], output: OutputSchema, form: Form, shape: Shape) -> None:

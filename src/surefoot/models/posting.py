@@ -53,18 +53,20 @@ class Posting:
         self._refused = refused
         self._pool: Pool[Any] = Pool(lambda: asyncio.to_thread(make), lambda client: client.close())
 
-    async def fetch(self, path: str, body: Mapping[str, Any], patience: float) -> tuple[Any, Mapping[str, str]]:
-        """Post a JSON body; the JSON answer, and the response's headers. Raises ModelError."""
+    async def fetch(
+        self, path: str, body: Mapping[str, Any], patience: float, sent: Mapping[str, str]
+    ) -> tuple[Any, Mapping[str, str]]:
+        """Post a JSON body with the headers ``sent``; the JSON answer, and the response's headers. Raises ModelError."""
         try:
             client = await self._pool.client()
-            options: Any = {"timeout": self._timeout(patience)}
+            options: Any = {"timeout": self._timeout(patience), "headers": sent}
             response = await client.post(path, cast_to=httpx2.Response, body=body, options=options)
             return self._decoded(response), response.headers
         except self._faults as fault:
             raise self._translated(fault) from fault
 
     async def stream(
-        self, path: str, body: Mapping[str, Any], patience: float, feed: Callable[[Any], None]
+        self, path: str, body: Mapping[str, Any], patience: float, sent: Mapping[str, str], feed: Callable[[Any], None]
     ) -> tuple[Any, Mapping[str, str]]:
         """Post a JSON body and hand each server-sent event's JSON to ``feed``; None, and the response's headers.
 
@@ -73,7 +75,7 @@ class Posting:
         """
         try:
             client = await self._pool.client()
-            options: Any = {"timeout": self._timeout(patience)}
+            options: Any = {"timeout": self._timeout(patience), "headers": sent}
             response = await client.post(path, cast_to=httpx2.Response, body=body, options=options, stream=True)
             try:
                 if response.headers.get("content-type", "").startswith(("application/json", "text/html")):

@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, TypeVar, cast
+from typing import Any, NamedTuple, TypedDict, TypeVar, cast
 
 import msgspec
 
@@ -39,9 +39,11 @@ _Event = TypeVar("_Event", bound=ev.Event)
 _STATUSES = ENDED | {"ready", "running", "waiting"}
 #: Times are kept as whole microseconds in 64 bits.
 _LAST = 2**63 - 1
-_TEXTS = ("session", "id", "user", "tenant", "traceparent")
+_TEXTS = ("session", "id", "user", "tenant", "traceparent", "tracestate")
 # Neither id may be all zeros.
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-|$)")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-|$)")
+#: Characters of a ``tracestate`` that is handed on; one that is longer is left out (section 3.3.1.5 asks for 512 at least).
+_STATE = 4096
 #: What a run is asked: text, one part, or several parts.
 Input = str | _Part | Sequence[str | _Part]
 
@@ -51,8 +53,8 @@ class RunOptions(TypedDict, total=False):
 
     session: the conversation it belongs to. id: the caller's idempotency key, unique per user. user, tenant: whose it is.
     context: small JSON the agent's tools can read. tags: labels to list by. limits: over the agent's own. deadline: a
-    time with its zone, or how long from now (timedelta, or seconds). history: messages to go on from. traceparent: the
-    W3C trace context of whoever asks.
+    time with its zone, or how long from now (timedelta, or seconds). history: messages to go on from. traceparent,
+    tracestate: the W3C trace context of whoever asks.
     """
 
     session: str
@@ -65,6 +67,7 @@ class RunOptions(TypedDict, total=False):
     deadline: datetime | timedelta | float
     history: Sequence[Message]
     traceparent: str
+    tracestate: str
 
 
 class ListOptions(TypedDict, total=False):
@@ -97,7 +100,8 @@ async def add(
     if parent is not None:
         started = msgspec.structs.replace(
             started, parent=parent.parent, parent_call=parent.parent_call, trace_id=parent.trace_id,
-            parent_span=parent.parent_span, limits=parent.limits, deadline=_earlier(started.deadline, parent.deadline),
+            parent_span=parent.parent_span, trace_state=parent.trace_state, trace_dropped=parent.trace_dropped,
+            limits=parent.limits, deadline=_earlier(started.deadline, parent.deadline),
         )  # fmt: skip
     started = readable(started)
     row, created = await store.add(clock.new_id(), started)
@@ -199,7 +203,7 @@ async def _first_event(store: Store, clock: Clock, agent: str, prompt: Input, op
     parts = await storable(store, prompt)
     if not parts and not history:
         raise ConfigurationError("there is nothing to do: give the run a prompt, or a history")
-    trace, span = _trace(options.get("traceparent", ""))
+    trace = _trace(options.get("traceparent", ""), options.get("tracestate", ""))
     return ev.RunStarted(
         agent=agent,
         input=parts,
@@ -209,8 +213,10 @@ async def _first_event(store: Store, clock: Clock, agent: str, prompt: Input, op
         key=options.get("id", ""),
         context=_json(dict(options.get("context", {}))),
         tags=_tags(options.get("tags", ())),
-        trace_id=trace,
-        parent_span=span,
+        trace_id=trace.trace,
+        parent_span=trace.span,
+        trace_state=trace.state,
+        trace_dropped=trace.dropped,
         limits=options.get("limits"),
         deadline=deadline_of(clock, options.get("deadline")),
         history=history,
@@ -245,10 +251,20 @@ async def _stored_message(blobs: Blobs, message: Message) -> Message:
     return Message(message.role, tuple(parts))
 
 
-def _trace(traceparent: str) -> tuple[str, str]:
-    """Trace id and parent span of a ``traceparent`` header (W3C Trace Context, section 3.2); a new trace without one."""
+class _Trace(NamedTuple):
+    trace: str
+    span: str = ""
+    state: str = ""
+    dropped: bool = False
+
+
+def _trace(traceparent: str, tracestate: str) -> _Trace:
+    """What the headers of those names say (W3C Trace Context, section 3); a new trace without them."""
     found = _TRACEPARENT.match(traceparent)
-    return (found[1], found[2]) if found else (secrets.token_hex(16), "")
+    if found is None:
+        return _Trace(secrets.token_hex(16))
+    state = tracestate if len(tracestate) <= _STATE and tracestate.isascii() and tracestate.isprintable() else ""
+    return _Trace(found[1], found[2], state, not int(found[3], 16) & 1)
 
 
 def _tags(tags: Sequence[str]) -> tuple[str, ...]:

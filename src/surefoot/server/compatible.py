@@ -88,7 +88,7 @@ async def chat(
 ) -> Response:
     """Run an agent on a conversation."""
     application: App = request.app.state.application
-    run = await _begin(application, caller, body.model, body.messages, idempotency_key, "")
+    run = await _begin(request, caller, body.model, body.messages, idempotency_key, "")
     if body.stream:
         return StreamingResponse(_chat_chunks(application, run), media_type="text/event-stream")
     run = await application.wait(run)
@@ -113,18 +113,22 @@ async def responses(
     said = [Said(role="user", content=body.input)] if isinstance(body.input, str) else body.input
     if body.instructions:
         said = [Said(role="system", content=body.instructions), *said]
-    run = await _begin(application, caller, body.model, said, idempotency_key, session)
+    run = await _begin(request, caller, body.model, said, idempotency_key, session)
     if body.stream:
         return StreamingResponse(_response_events(application, run), media_type="text/event-stream")
     run = await application.wait(run)
     return _failed(run) if run.error is not None else JSONResponse(_response(run))
 
 
-async def _begin(application: App, caller: Caller, agent: str, said: list[Said], key: str, session: str) -> Run[Any]:
+async def _begin(request: Request, caller: Caller, agent: str, said: list[Said], key: str, session: str) -> Run[Any]:
     if not said or said[-1].role not in ("user", "tool") or not said[-1].text:
         raise Problem(422, "the last message must be the user's, with some text")
     history = [Message("assistant" if one.role == "assistant" else "user", (Text(one.text),)) for one in said[:-1] if one.text]
-    options = RunOptions(user=caller.user, tenant=caller.tenant, id=key, history=history, session=session, tags=("v1",))
+    options = RunOptions(
+        user=caller.user, tenant=caller.tenant, id=key, history=history, session=session, tags=("v1",),
+        traceparent=request.headers.get("traceparent", ""), tracestate=request.headers.get("tracestate", ""),
+    )  # fmt: skip
+    application: App = request.app.state.application
     return await application.start(agent, said[-1].text, **options)
 
 

@@ -39,9 +39,10 @@ async def start_run(
     body: StartRun,
     idempotency_key: Annotated[str, Header(max_length=200)] = "",
     traceparent: Annotated[str, Header(max_length=200)] = "",
+    tracestate: Annotated[str, Header(max_length=4096)] = "",
 ) -> dict[str, Any]:
     """Start a run in the background, or go on with the one that ``id`` (or the header Idempotency-Key) names."""
-    return await start(request.app.state.application, caller, body, idempotency_key, traceparent)
+    return await start(request.app.state.application, caller, body, idempotency_key, (traceparent, tracestate))
 
 
 @router.get("/runs", response_model=RunPage)
@@ -87,13 +88,15 @@ async def resume_run(request: Request, caller: Runner, run: str, body: Resume | 
     return run_document(await application.get(found))
 
 
-async def start(application: App, caller: Caller, body: StartRun, key: str = "", traceparent: str = "") -> dict[str, Any]:
-    """Start a run for a caller, and wait for it as long as the request says; the run's document."""
+async def start(
+    application: App, caller: Caller, body: StartRun, key: str = "", trace: tuple[str, str] = ("", "")
+) -> dict[str, Any]:
+    """Start a run in the trace of those W3C headers, and wait for it as long as the request says; its document."""
     if body.id and key and body.id != key:
         raise Problem(422, "id and Idempotency-Key differ; send one of them")
     options = RunOptions(
         session=body.session, id=body.id or key, user=caller.user, tenant=caller.tenant, context=body.context, tags=body.tags,
-        traceparent=traceparent,
+        traceparent=trace[0], tracestate=trace[1],
     )  # fmt: skip
     if body.limits is not None:
         options["limits"] = Limits(**body.limits.model_dump())

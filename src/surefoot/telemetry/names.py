@@ -20,6 +20,8 @@ __all__ = ["DEFAULT", "SCOPE", "VERSIONS", "Described", "Names", "described", "m
 #: The instrumentation scope of everything surefoot sends.
 SCOPE = "surefoot"
 _TOKENS = ("input", "output", "cached", "cache_write", "reasoning")
+#: The conventions' word for a provider, where it is not ours: the one for Google's models, whichever of its services serves them.
+_PROVIDERS = {"gemini": "gcp.gen_ai"}
 #: Figures in microseconds, which leave as seconds.
 _TIMES = ("queued", "worked", "human", "waited", "lost")
 
@@ -104,9 +106,9 @@ def described(span: Span, names: Names, *, content: bool = False, redact: Redact
 
 
 def model_of(name: str) -> tuple[str, str]:
-    """A model's provider and its name there, of ``provider:name``."""
+    """A model's provider, in the conventions' word for it, and its name there, of ``provider:name``."""
     provider, colon, model = name.partition(":")
-    return (provider, model) if colon else ("", name)
+    return (_PROVIDERS.get(provider, provider), model) if colon else ("", name)
 
 
 def _run(span: Span, names: Names) -> tuple[str, dict[str, Any]]:
@@ -198,11 +200,8 @@ def _content(span: Span, names: Names) -> dict[str, Any]:
             found[names.input_messages] = _messages("user", [_text(said.get("input", ""))])
             if "output" in said:
                 found[names.output_messages] = _messages("assistant", [_text(said["output"])])
-        case "model" if "text" in said:
-            parts = [{"type": "reasoning", "content": said["reasoning"]}] if said["reasoning"] else []
-            parts += [_text(said["text"])] if said["text"] else []
-            parts += [{"type": "tool_call", **call} for call in said["calls"]]
-            found[names.output_messages] = _messages("assistant", parts)
+        case "model":
+            found = _exchanged(said, names)
         case "tool":
             found = {names.tool_arguments: said.get("arguments", ""), names.tool_result: said.get("result", "")}
         case "memory":
@@ -214,6 +213,19 @@ def _content(span: Span, names: Names) -> dict[str, Any]:
     for name in ("error", "reason"):
         if name in said:
             found[f"surefoot.{name}"] = said[name]
+    return found
+
+
+def _exchanged(said: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """What a model was asked and what it answered."""
+    found: dict[str, Any] = {}
+    if "prompt" in said:
+        found[names.input_messages] = json.dumps(said["prompt"], ensure_ascii=False)
+    if "text" in said:
+        parts = [{"type": "reasoning", "content": said["reasoning"]}] if said["reasoning"] else []
+        parts += [_text(said["text"])] if said["text"] else []
+        parts += [{"type": "tool_call", **call} for call in said["calls"]]
+        found[names.output_messages] = _messages("assistant", parts)
     return found
 
 

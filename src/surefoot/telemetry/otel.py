@@ -21,6 +21,7 @@ from surefoot.core.errors import ConfigurationError, MissingExtra
 from surefoot.telemetry.metrics import Breakers, Measure, Point, measured
 from surefoot.telemetry.names import DEFAULT, SCOPE, VERSIONS, described
 from surefoot.telemetry.privacy import Redact, applied, mask
+from surefoot.telemetry.prompts import Prompts
 from surefoot.telemetry.span import Span
 from surefoot.telemetry.spans import Trace
 
@@ -88,7 +89,7 @@ class _Told:
     """What one record gives: spans that ended, measurements, and a log's severity and span."""
 
     record: ev.Record
-    trace: str
+    trace: api.SpanContext | None
     spans: tuple[Span, ...]
     points: tuple[Point, ...]
     severity: SeverityNumber | None
@@ -137,29 +138,34 @@ class Otel:
     def begin(self) -> Callable[[ev.Record], Sequence[_Told]]:
         """See `Sink.begin`."""
         trace = Trace()
+        prompts = Prompts() if self._content else None
 
         def take(record: ev.Record) -> Sequence[_Told]:
             if record.stream == "app":
                 points = self._breakers(record)
-                return [_Told(record, "", (), points, None, "")] if points else ()
+                return [_Told(record, None, (), points, None, "")] if points else ()
             if record.seq <= trace.seq:
                 return ()
             root = trace.root
             change = trace.apply(record)
+            asked = prompts.take(record) if prompts is not None else None
+            if asked is not None and trace.model is not None:
+                trace.model.content["prompt"] = asked
             severity = _LOGGED.get(type(record.event))
             above = change.closed[0] if change.closed else root or trace.root
             points = tuple(measured(change, trace.agent, self._names))
             if not (change.closed or points or severity):
                 return ()
-            return [_Told(record, trace.trace, change.closed, points, severity, above.id if above else "")]
+            return [_Told(record, _context_of(trace), change.closed, points, severity, above.id if above else "")]
 
         return take
 
     def write(self, before: Sequence[_Told], fresh: Sequence[_Told]) -> None:
         """Send spans, logs and measurements. Raises ConnectionError when the collector cannot be reached."""
-        sampled = [told for told in fresh if told.trace and self._is_sampled(told.trace)]
-        self._send(self._exporters.spans, [self._span(span) for told in sampled for span in told.spans])
-        self._send(self._exporters.logs, [self._logged(told) for told in sampled if told.severity is not None])
+        sampled = [(told, told.trace) for told in fresh if told.trace is not None and self._is_sampled(told.trace)]
+        spans = [self._span(span, trace.trace_state) for told, trace in sampled for span in told.spans]
+        self._send(self._exporters.spans, spans)
+        self._send(self._exporters.logs, [self._logged(told, trace) for told, trace in sampled if told.severity is not None])
         self._figures.add([(point, applied(self._redact, dict(point.labels))) for told in fresh for point in told.points])
 
     def observe(self, points: Sequence[Point]) -> None:
@@ -173,9 +179,12 @@ class Otel:
         """See `Sink.close`: the last metrics are sent."""
         self._figures.send()
 
-    def _is_sampled(self, trace: str) -> bool:
-        """Whether a trace is sent; the sampler is asked by its id alone, so that a trace is sent whole or not at all."""
-        return self._sampler.should_sample(None, int(trace, 16), SCOPE).decision is Decision.RECORD_AND_SAMPLE
+    def _is_sampled(self, trace: api.SpanContext) -> bool:
+        """Whether a trace is sent: the sampler is asked by what is the same for all of a trace, so that it is sent whole or not
+        at all: its id, and what whoever handed it in decided.
+        """
+        above = api.set_span_in_context(api.NonRecordingSpan(trace)) if trace.is_remote else None
+        return self._sampler.should_sample(above, trace.trace_id, SCOPE).decision is Decision.RECORD_AND_SAMPLE
 
     def _send(self, exporter: Any, items: Sequence[Any]) -> None:  # noqa: ANN401  exporters share no type
         if exporter is None:
@@ -190,13 +199,13 @@ class Otel:
             refused = sum(1 for item in batch if not _sent(exporter, [item]))
             _log.error("the collector refused %d of %d items of telemetry; they are left out", refused, len(batch))
 
-    def _span(self, span: Span) -> ReadableSpan:
+    def _span(self, span: Span, state: api.TraceState) -> ReadableSpan:
         told = described(span, self._names, content=self._content, redact=self._redact)
         status = api.Status(api.StatusCode.ERROR, span.error) if told.failed else api.Status(api.StatusCode.UNSET)
         return ReadableSpan(
             name=told.name,
-            context=_context(span.trace, span.id),
-            parent=_context(span.trace, span.parent) if span.parent else None,
+            context=_context(span.trace, span.id, state),
+            parent=_context(span.trace, span.parent, state) if span.parent else None,
             resource=self._resource,
             attributes=told.attributes,
             events=[Event(name, fields, time * 1000) for time, name, fields in told.events],
@@ -208,7 +217,7 @@ class Otel:
             instrumentation_scope=self._scope,
         )
 
-    def _logged(self, told: _Told) -> ReadableLogRecord:
+    def _logged(self, told: _Told, trace: api.SpanContext) -> ReadableLogRecord:
         assert told.severity is not None  # only such are logs
         event = told.record.event
         attributes: dict[str, Any] = {"surefoot.run.id": told.record.stream, "surefoot.seq": told.record.seq}
@@ -224,7 +233,7 @@ class Otel:
             said := getattr(error, "message", "") or getattr(event, "message", "") or getattr(event, "reason", "")
         ):
             body = f"{body}: {said}"
-        span = api.NonRecordingSpan(_context(told.trace, told.span or "0" * 15 + "1"))
+        span = api.NonRecordingSpan(_context(api.format_trace_id(trace.trace_id), told.span or "0" * 15 + "1"))
         record = LogRecord(
             timestamp=told.record.time * 1000,
             observed_timestamp=told.record.time * 1000,
@@ -242,8 +251,16 @@ def _sent(exporter: Any, items: Sequence[Any]) -> bool:  # noqa: ANN401  exporte
     return exporter.export(items) in (SpanExportResult.SUCCESS, LogRecordExportResult.SUCCESS)
 
 
-def _context(trace: str, span: str) -> api.SpanContext:
-    return api.SpanContext(int(trace, 16), int(span, 16), is_remote=False, trace_flags=api.TraceFlags(api.TraceFlags.SAMPLED))
+def _context(trace: str, span: str, state: api.TraceState | None = None) -> api.SpanContext:
+    sampled = api.TraceFlags(api.TraceFlags.SAMPLED)
+    return api.SpanContext(int(trace, 16), int(span, 16), is_remote=False, trace_flags=sampled, trace_state=state)
+
+
+def _context_of(trace: Trace) -> api.SpanContext:
+    """The trace as whoever asked for the run handed it in; one that began here is not remote."""
+    flags = api.TraceFlags(api.TraceFlags.DEFAULT if trace.dropped else api.TraceFlags.SAMPLED)
+    state = api.TraceState.from_header([trace.state])
+    return api.SpanContext(int(trace.trace, 16), int(trace.parent or "1", 16), bool(trace.parent), flags, state)
 
 
 class _Figures:

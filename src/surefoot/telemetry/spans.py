@@ -70,6 +70,7 @@ def _begin(trace: Standing, record: ev.Record) -> Span:
 
 def _started(trace: Standing, event: ev.RunStarted, record: ev.Record) -> None:
     trace.trace = trace_id(event.trace_id, record.stream)
+    trace.state, trace.dropped = event.trace_state, event.trace_dropped
     trace.agent = event.agent
     trace.parent = event.parent_span or (span_id(event.parent, "call", event.parent_call, 1) if event.parent else "")
     root = _begin(trace, record)

@@ -42,6 +42,7 @@ class Standing:
 
     Attributes:
         run, trace, agent, parent: the run's id, its trace's, who began it, and the span above it.
+        state, dropped: the ``tracestate`` of whoever asked for the run, and whether they keep no spans of the trace.
         status: as `core.status` has it.
         calls: the calls of the current step.
         root, step, model: the open span of the run, of its step, of a request; None where there is none.
@@ -50,7 +51,8 @@ class Standing:
     """
 
     def __init__(self) -> None:
-        self.run = self.trace = self.agent = self.parent = ""
+        self.run = self.trace = self.agent = self.parent = self.state = ""
+        self.dropped = False
         self.status = "new"
         self.seq = 0
         self.calls: dict[str, Asked] = {}
