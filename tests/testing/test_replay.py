@@ -11,7 +11,8 @@ import pytest
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.errors import ModelError
-from surefoot.testing.models import ScriptedModel
+from surefoot.core.model import Emit, ModelReply, ModelRequest, ProposedCall
+from surefoot.testing.models import FunctionModel, ScriptedModel
 from surefoot.testing.replay import RecordedModel, assert_replays, recorded, replay
 from surefoot.tools.function import tool
 from tests.flows.kit import opened
@@ -57,6 +58,66 @@ async def test_changed_code_is_told_by_its_first_difference() -> None:
     assert cut.recorded == ""
     with pytest.raises(TypeError, match=r"no run\.started"):
         await replay(clerk(), records[1:])
+
+
+async def test_what_humans_did_is_done_again() -> None:
+    policy = '@ask("approver") @quorum("2") @reason("two must agree") forbid(principal, action == Action::"pay", resource);'
+    roles = {"dana": ("approver",), "eli": ("approver",)}
+    calls = [("pay", {"order": str(number)}) for number in range(81, 86)]
+    agent = clerk(*calls, "Done.")
+    async with opened("memory:", agent, policy=policy, roles=roles) as app:
+        run = await app.run(agent, "pay", user="ann")
+        await app.decide(run.waiting[0], approve=True, edit={"order": "90"}, by="dana")
+        await app.send(run, "and be quick", by="ann")
+        await app.decide(run.waiting[0], approve=True, edit={"order": "90"}, by="eli")
+        run = await app.wait(run)
+        await app.decide(run.waiting[0], approve=False, reason="not that one", by="eli")
+        run = await app.wait(run)
+        await app.decide(run.waiting[0], answer="paid by hand", by="dana")
+        run = await app.wait(run)
+        await app.decide(run.waiting[0], ask="why this one?", by="dana")
+        run = await app.wait(run)
+        await app.decide(run.waiting[0], approve=True, by="dana")
+        await app.decide(run.waiting[0], approve=True, by="eli")
+        run = await app.wait(run)
+        assert run.output == "Done."
+        records = await app.events(run)
+    assert await replay(clerk(), records, policy=policy) is None
+    lax = await replay(clerk(), records)
+    assert lax is not None
+    assert "two must agree" in lax.recorded
+    # A rule that came later: the run waits where its record went on.
+    strict = await replay(clerk(), records, policy=policy.replace('"2"', '"3"'))
+    assert strict is not None
+    assert (strict.recorded, strict.now) == ('a human decides: approve {"order":"90"}', "")
+
+
+async def test_a_message_in_the_middle_is_read_before_the_same_answer() -> None:
+    heard: list[list[str]] = []
+
+    @tool(effect="read")
+    def look(order: str) -> str:
+        return order
+
+    class Listening(RecordedModel):
+        async def request(self, request: ModelRequest, emit: Emit) -> ModelReply:
+            heard.append([message.text for message in request.messages if message.role == "user"])
+            return await super().request(request, emit)
+
+    async def reply(request: ModelRequest) -> ModelReply:
+        if len(request.messages) == 1:
+            await app.send("k", "hurry", by="ann")
+            return ModelReply.call(ProposedCall("look", '{"order":"81"}'))
+        return ModelReply.say("Done.")
+
+    agent = Agent("clerk", model=FunctionModel(reply), tools=[look])
+    async with opened("memory:", agent) as app:
+        run = await app.run(agent, "go", id="k")
+        records = await app.events(run)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("surefoot.testing.replay.RecordedModel", Listening)
+        await assert_replays(agent, records)
+    assert heard == [["go"], ["go", "hurry"]]
 
 
 async def test_a_record_can_come_from_a_file(tmp_path: Path) -> None:
