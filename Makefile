@@ -85,7 +85,7 @@ aimock: venv
 # A receiver of traces that nobody here wrote, in an environment of its own: it is large. `make test` uses it where it is.
 phoenix: venv
 	@test -x "$(VENV)/phoenix/bin/phoenix" || \
-	{ $(PYTHON) -m venv "$(VENV)/phoenix" && "$(VENV)/phoenix/bin/python" -m pip install -q arize-phoenix; }
+	{ $(RUN) venv "$(VENV)/phoenix" && "$(VENV)/phoenix/bin/python" -m pip install -q arize-phoenix; }
 
 # The embedded model's weights, in this user's data folder. Without them the tests that talk to it are not run.
 weights: venv
