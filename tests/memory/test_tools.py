@@ -103,6 +103,16 @@ async def test_forgetting_asks_first_and_is_for_one_or_for_all() -> None:
             assert (await told(app, run))[0] == "Memory is empty." or number
 
 
+async def test_in_the_first_conversation_recall_tells_what_was_said_in_it() -> None:
+    agent = clerk("Noted.", ("recall", {"query": "do you remember what we discussed before"}), "That.")
+    async with App("memory:", agents=[agent]) as app:
+        await app.run(agent, "My bicycle stands in the cellar.", user="ann", session="one")
+        run = await app.run(agent, "Do you remember what we discussed before?", user="ann", session="one")
+        (said,) = await told(app, run)
+    assert said.startswith("Nothing is remembered from before this conversation. In it:\n")
+    assert "user: My bicycle stands in the cellar." in said
+
+
 async def test_a_model_is_given_the_tools_that_were_chosen() -> None:
     model = ScriptedModel("Yes.")
     agent = Agent("clerk", model=model, memory=Memory(embedder="none", tools=("recall",)))

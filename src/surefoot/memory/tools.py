@@ -89,7 +89,10 @@ def _recall(memory: Memory, whose: Whose, clock: Clock) -> Offer:
         if telling(query):
             return "Nothing is remembered about that."
         recent = await memory.find(Selection(whose(ctx), without=ctx.session or None, limit=_SOME))
-        return _told(recent[::-1]) or "Memory is empty."
+        if recent or not ctx.session:
+            return _told(recent[::-1]) or "Memory is empty."
+        here = _told((await memory.find(Selection(whose(ctx), limit=_SOME)))[::-1])
+        return f"Nothing is remembered from before this conversation. In it:\n{here}" if here else "Memory is empty."
 
     return Offer(recall, "read", ("look up in your memory where the boat lies", "search earlier conversations for the recipe"))
 
