@@ -16,6 +16,13 @@ __all__ = ["digest", "dumps", "loads", "sound"]
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse).decode
+
+
 def dumps(value: Any) -> str:  # noqa: ANN401  any JSON value
     """The canonical text of a JSON value. Raises ValueError for what JSON or UTF-8 cannot say."""
     try:
@@ -34,7 +41,8 @@ def dumps(value: Any) -> str:  # noqa: ANN401  any JSON value
 def loads(text: str | bytes) -> Any:  # noqa: ANN401  any JSON value
     """Parse JSON; NaN and infinities are refused. Raises ValueError."""
     try:
-        return json.loads(text, parse_constant=_refuse)
+        # Made once, where `json.loads` makes one for each text.
+        return _decode(text) if isinstance(text, str) else json.loads(text, parse_constant=_refuse)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -52,7 +60,3 @@ def digest(*parts: str) -> str:
 def sound(text: str) -> str:
     """Text as UTF-8 can hold it: surrogates are joined to the character they mean, lone ones become U+FFFD."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

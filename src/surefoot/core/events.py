@@ -334,4 +334,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 def tag_of(event: Event | AppEvent | type[Event | AppEvent]) -> str:
     """The stored tag: ``tool.started``."""
-    return str(event.__struct_config__.tag)
+    return _TAGS[event if isinstance(event, type) else type(event)]
+
+
+_TAGS = {kind: str(kind.__struct_config__.tag) for kind in (*RUN_EVENTS, *APP_EVENTS)}

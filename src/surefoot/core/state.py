@@ -27,14 +27,15 @@ class State(Picture):
 
     def apply(self, record: ev.Record) -> None:
         """Add one record."""
-        event = record.event
-        if record.epoch:  # only a worker's own records tell of its work, and a dead one's silence does not
-            if self.status == "running" and type(event) is not ev.RunClaimed:
-                self.worked += max(0, record.time - self.worked_at)
-            self.worked_at = record.time
-        self.seq, self.last_at = record.seq, record.time
-        self.epoch = max(self.epoch, record.epoch)
-        handler = _APPLY.get(type(event))
+        event, time, epoch = record.event, record.time, record.epoch
+        kind = type(event)
+        if epoch:  # only a worker's own records tell of its work, and a dead one's silence does not
+            if self.status == "running" and kind is not ev.RunClaimed and time > self.worked_at:
+                self.worked += time - self.worked_at
+            self.worked_at = time
+            self.epoch = max(self.epoch, epoch)
+        self.seq, self.last_at = record.seq, time
+        handler = _APPLY.get(kind)
         if handler is not None:
             handler(self, event, record)
         self.status = status_after(self.status, event)

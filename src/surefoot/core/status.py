@@ -25,7 +25,7 @@ _REDACTED: dict[str, type] = {ev.tag_of(kind): kind for kind in (*_STATUS, *_WAK
 
 def status_after(status: str, event: ev.Event | ev.AppEvent) -> str:
     """The status of a run in ``status`` once ``event`` is appended; stores keep it in the run's row."""
-    kind: type = _REDACTED.get(event.tag, type(event)) if isinstance(event, ev.Unknown) else type(event)
-    if kind in _STATUS:
-        return _STATUS[kind]
-    return "ready" if status == "waiting" and kind in _WAKES else status
+    kind: type = type(event)
+    if isinstance(event, ev.Unknown):
+        kind = _REDACTED.get(event.tag, kind)
+    return _STATUS.get(kind) or ("ready" if status == "waiting" and kind in _WAKES else status)

@@ -35,10 +35,11 @@ _NAME_LIMIT = 200
 async def ask(work: Work, attempt: int) -> None:
     """Ask the model, and read its reply."""
     state, plan = work.state, work.plan
-    if not await _fits(work):
+    tokens = _tokens(work)
+    if not await _fits(work, tokens):
         return
     cut = work.is_cut
-    if not await work.ledger.intend(await _requested(work, attempt, cut=cut)):
+    if not await work.ledger.intend(await _requested(work, attempt, tokens, cut=cut)):
         return
     state = work.state
     request = ModelRequest(
@@ -118,11 +119,11 @@ def _fell_back(asked: str, reply: ModelReply) -> tuple[ev.RunWarned, ...]:
     return (ev.RunWarned("fell_back", f"{reply.by} answered in place of {asked} ({why})", data),)
 
 
-async def _fits(work: Work) -> bool:
-    """Whether the prompt fits; else it is made to, which is an event, and the step is decided anew."""
+async def _fits(work: Work, tokens: int) -> bool:
+    """Whether the prompt, of about so many tokens, fits; else it is made to, which is an event, and the step is decided anew."""
     plan = work.plan
     budget = plan.context_budget or int(plan.model.context_window * _PROMPT_SHARE)
-    if _tokens(work) * work.scale <= budget:
+    if tokens * work.scale <= budget:
         return True
     room = int(budget / work.scale) - work.fixed_tokens
     compacted = fit(work.past, work.state, room) if room > 0 else None
@@ -147,13 +148,13 @@ def _tokens(work: Work) -> int:
     return work.fixed_tokens + work.meter.tokens(work.past, work.state)
 
 
-async def _requested(work: Work, attempt: int, *, cut: bool) -> ev.ModelRequested:
+async def _requested(work: Work, attempt: int, tokens: int, *, cut: bool) -> ev.ModelRequested:
     """The event of a request that is about to leave; ``cut``: with the tool that reads what was cut."""
     state = work.state
     instructions = "" if state.instructions == work.instructions_digest else work.instructions_digest
     tools = work.tools_digest if not cut else work.cut_digest or await _told_more(work)
     known = "" if state.tools == tools else tools
-    return ev.ModelRequested(state.step, work.plan.model.name, attempt, instructions, known, tokens=_tokens(work))
+    return ev.ModelRequested(state.step, work.plan.model.name, attempt, instructions, known, tokens=tokens)
 
 
 async def _told_more(work: Work) -> str:

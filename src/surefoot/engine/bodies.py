@@ -26,9 +26,11 @@ class TimeUp(TimeoutError):
 
 
 class Bodies:
-    """The stretches of one run's work that may be cut short."""
+    """The stretches of one run's work that may be cut short, all on the event loop on which this was made."""
 
     def __init__(self) -> None:
+        # Asked for once: Python 3.11 asks the system for the process's id each time.
+        self.loop = asyncio.get_running_loop()
         self._open: set[Body] = set()
         self._timer: asyncio.TimerHandle | None = None
         self.interrupted = False
@@ -47,13 +49,13 @@ class Bodies:
         for body in self._open:
             body.cut("interrupted")
 
-    def enter(self, body: Body, loop: asyncio.AbstractEventLoop) -> None:
+    def enter(self, body: Body) -> None:
         """Watch a stretch. Raises Interrupted when the run is to stop."""
         if self.interrupted:
             raise Interrupted(began=False)
         self._open.add(body)
         if body.until != float("inf") and (self._timer is None or body.until < self._timer.when()):
-            self._arm(loop, body.until)
+            self._arm(body.until)
 
     def leave(self, body: Body) -> None:
         """Watch it no more."""
@@ -65,19 +67,19 @@ class Bodies:
             self._timer.cancel()
             self._timer = None
 
-    def _arm(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
+    def _arm(self, when: float) -> None:
         self.close()
-        self._timer = loop.call_at(when, self._expire, loop)
+        self._timer = self.loop.call_at(when, self._expire)
 
-    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _expire(self) -> None:
         self._timer = None
-        now = loop.time()
+        now = self.loop.time()
         for body in self._open:
             if body.until <= now:
                 body.cut("expired")
         later = [body.until for body in self._open if now < body.until < float("inf")]
         if later:
-            self._arm(loop, min(later))
+            self._arm(min(later))
 
 
 class Body:
@@ -86,11 +88,10 @@ class Body:
     __slots__ = ("_bodies", "_task", "_why", "until")
 
     def __init__(self, bodies: Bodies, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
         self._bodies = bodies
         self._why = ""
-        self.until = loop.time() + seconds
-        task = asyncio.current_task(loop)
+        self.until = bodies.loop.time() + seconds
+        task = asyncio.current_task(bodies.loop)
         assert task is not None  # the loop runs in a task
         self._task: asyncio.Task[Any] = task
 
@@ -101,7 +102,7 @@ class Body:
             self._task.cancel()
 
     def __enter__(self) -> Self:
-        self._bodies.enter(self, self._task.get_loop())
+        self._bodies.enter(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

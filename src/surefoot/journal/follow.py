@@ -81,7 +81,8 @@ class Hub:
         if not self._changed:
             # Not called from here: what a callback raises must not reach the writer of a commit.
             self._loop.call_soon(self._tell)
-        self._changed.update(dict.fromkeys(outside.items()))
+        for change in outside.items():
+            self._changed[change] = None
 
     def _tell(self) -> None:
         changed, self._changed = self._changed, {}

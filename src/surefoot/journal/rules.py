@@ -206,7 +206,7 @@ def matches(query: Query, row: RunRow) -> bool:
 
 def tag_of(event: ev.Event | ev.AppEvent) -> str:
     """The tag under which an event is stored, also when all that is left of it is `Unknown`."""
-    return event.tag if isinstance(event, ev.Unknown) else ev.tag_of(event)
+    return event.tag if type(event) is ev.Unknown else ev.tag_of(event)
 
 
 def escaped(text: str) -> str:
@@ -221,9 +221,10 @@ def ends(event: ev.Event | ev.AppEvent) -> bool:
 
 def project(tables: Sequence[Projection], records: Sequence[ev.Record]) -> None:
     """Give records to tables that name their tags and have a connection of their own."""
-    for table in tables:
-        for record in records:
-            if tag_of(record.event) in table.tags:
+    for record in records:
+        tag = tag_of(record.event)
+        for table in tables:
+            if tag in table.tags:
                 table.apply(None, record)
 
 

@@ -27,14 +27,17 @@ from surefoot.tools.tidy import sort_sets, tidy
 
 __all__ = ["Form", "arguments_of", "form_of"]
 
+#: What these are read as is written and read again as the same.
+_PLAIN = (bool, float, int, str)
 _CONFIG = ConfigDict(allow_inf_nan=False, validate_default=True)
 
 
 class Form:
-    """A type as JSON: its schema, and text to value and back."""
+    """A type as JSON: its schema, and text to value and back. A ``plain`` one has no validators but JSON's own types."""
 
-    def __init__(self, adapter: TypeAdapter[Any], schema: dict[str, Any]) -> None:
+    def __init__(self, adapter: TypeAdapter[Any], schema: dict[str, Any], *, plain: bool = False) -> None:
         self.schema = schema
+        self._plain = plain
         self.serializer = adapter.serializer
         self._known = tuple(schema.get("properties", ()))
         self._sets = '"uniqueItems": true' in json.dumps(schema, default=str)
@@ -54,7 +57,7 @@ class Form:
             return self._mended(error, value)
         except Exception as error:  # a type's own validators and serializers may raise anything
             raise ValueError(_raised(error)) from error
-        if settled != text:
+        if settled != text and not self._plain:
             self._settle(settled, first)
         return settled
 
@@ -77,7 +80,10 @@ class Form:
         return self.canonical(canonical.dumps(mended), mended)
 
     def _dumped(self, text: str) -> Any:
-        value = self._dump(self._check(text), mode="json", by_alias=True, warnings=False, round_trip=True)
+        value = self._check(text)
+        if self._plain:  # is JSON as it is
+            return value
+        value = self._dump(value, mode="json", by_alias=True, warnings=False, round_trip=True)
         return sort_sets(value, self.schema) if self._sets else value
 
     def _settle(self, settled: str, first: Any) -> None:
@@ -105,12 +111,17 @@ def arguments_of(signature: Signature, docs: Docs, tool: str, namespace: Mapping
 
     Raises UnsupportedAnnotation, naming the tool, the parameter and what to do.
     """
+    plain = signature.extra is EMPTY and all(map(_is_plain, signature.parameters))
     try:
-        return _form(_typed_dict(signature, docs, tool), namespace)
+        return _form(_typed_dict(signature, docs, tool), namespace, plain=plain)
     except Exception as error:  # whatever pydantic raises while it reads annotations
         for parameter in signature.parameters:
             _try(parameter, tool, namespace)
         raise UnsupportedAnnotation(f"tool {tool!r}: its parameters have no JSON Schema: {_first_line(error)}") from error
+
+
+def _is_plain(parameter: Parameter) -> bool:
+    return any(parameter.annotation is kind for kind in _PLAIN) and not isinstance(parameter.default, FieldInfo)
 
 
 def form_of(kind: Any, namespace: Mapping[str, Any], mode: JsonSchemaMode = "validation") -> Form:
@@ -138,12 +149,12 @@ class _Schemas(GenerateJsonSchema):
             raise PydanticInvalidForJsonSchema(f"the default cannot be said in JSON ({detail})")
 
 
-def _form(kind: Any, namespace: Mapping[str, Any], mode: JsonSchemaMode = "validation") -> Form:
+def _form(kind: Any, namespace: Mapping[str, Any], mode: JsonSchemaMode = "validation", *, plain: bool = False) -> Form:
     adapter = _adapter(kind, namespace)
     schema = adapter.json_schema(mode=mode, schema_generator=_Schemas)
     if '"writeOnly": true' in json.dumps(schema, default=str):
         raise TypeError("a secret must not come from a model: take it from the context's dependencies or a closure")
-    return Form(adapter, tidy(schema))
+    return Form(adapter, tidy(schema), plain=plain)
 
 
 def _adapter(kind: Any, namespace: Mapping[str, Any]) -> TypeAdapter[Any]:
