@@ -68,6 +68,7 @@ class Ledger:
         self.key = 0
         self._certain = 0
         self._entries: dict[str, Entry] = {}
+        self._chance, self._taken = b"", 0
 
     def refresh(self) -> bool:
         """Forget everything if somebody else wrote, and say so. Inside a transaction, what is known is then certain."""
@@ -78,6 +79,14 @@ class Ledger:
         self.position = self._certain = position
         self.key = key
         return moved
+
+    def salt(self) -> bytes:
+        """A new salt; chance is asked of the system for many at a time."""
+        start = self._taken
+        if start == len(self._chance):
+            self._chance, start = os.urandom(256 * SALT_BYTES), 0
+        self._taken = start + SALT_BYTES
+        return self._chance[start : start + SALT_BYTES]
 
     def settle(self) -> None:
         """What was planned is committed."""
@@ -174,13 +183,12 @@ class Batch:
         """Append to a stream, move its row, and wake the parent of a run that ends."""
         stream, time, previous = entry.id, max(self.now, entry.time), entry.hash
         position, seq, key, add = self.ledger.position, entry.head, entry.key, self._rows.extend
-        salts = os.urandom(SALT_BYTES * len(encoded))
         records = []
-        for index, (event, tag, body) in enumerate(encoded):
+        for event, tag, body in encoded:
             position += 1
             seq += 1
             self.bytes += len(body)
-            salt = salts[index * SALT_BYTES : (index + 1) * SALT_BYTES]
+            salt = self.ledger.salt()
             sealed = codec.body_hash(salt, body)
             previous = codec.chain_hash(previous, stream, seq, epoch, time, tag, codec.VERSION, sealed)
             text = body.decode() if len(body) <= LONG else self._aside(body)
