@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
 
@@ -28,7 +29,7 @@ from surefoot.engine.worker import Worker
 from surefoot.recovery.options import Recovery
 from surefoot.runs import desk, rewind
 from surefoot.runs.decisions import DecideOptions, Decisions
-from surefoot.runs.following import below, child, driven, follow, merged, soon
+from surefoot.runs.following import below, child, driven, follow, merged, soon, stopped
 from surefoot.runs.home import Home
 from surefoot.runs.intake import Input, ListOptions, RunOptions, add, deadline_of, ended_before, inherited, query_of, storable
 from surefoot.runs.roster import Roster
@@ -264,9 +265,9 @@ class App:
         """Stop a run and its children. What runs is cut short; what already happened stays recorded."""
         states = await desk.cancel(self._parts.store, await self._id(run), by, reason)
         for state in states:
-            await self._take(state)
+            (await self._working()).take(state.id, state.agent, queue=False)
         try:
-            async with asyncio.timeout(5 if states[0].agent in self._roster.agents else 0):
+            async with asyncio.timeout(5):
                 return await self.wait(states[0].id)
         except TimeoutError:
             return await self.get(states[0].id)
@@ -355,7 +356,8 @@ class App:
         worker = Worker(
             parts.worked, parts.clock, parts.live, self._roster.plan,
             WorkerSettings(parts.owner, settings.lease, settings.poll, settings.concurrency, settings.adopt),
-            children=self._child, answer=lambda state: self._asked(tuple(state.requests.values())),
+            children=self._child, stop=partial(stopped, parts.store, self._take),
+            answer=lambda state: self._asked(tuple(state.requests.values())),
         )  # fmt: skip
         worker.open(self._roster.plans)
         parts.follow()
@@ -383,13 +385,9 @@ class App:
         return self._approve is not None and await self._decisions.put_to(requests, self._approve)
 
     async def _child(
-        self,
-        parent: ev.RunStarted,
-        agent: Any,  # noqa: ANN401  an Agent or its name
-        prompt: Any,  # noqa: ANN401  its input
-        options: dict[str, Any],
+        self, parent: ev.RunStarted, agent: Agent[Any, Any] | str, prompt: Input, options: dict[str, Any],
         spend: Callable[[str, Spent], None],
-    ) -> Run[Any]:
+    ) -> Run[Any]:  # fmt: skip
         """Run a child for a tool; when it waits, the tool's body stops and is run again once the child has ended."""
         store, worker = self._parts.store, self._home.worker  # also while closing: who opens waits for this very tool
         if worker is None:

@@ -15,7 +15,7 @@ from surefoot.app import App
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.errors import Retry, RunError
-from surefoot.core.messages import Text
+from surefoot.core.messages import Text, ToolCall
 from surefoot.core.model import ModelRequest
 from surefoot.core.ports import Store
 from surefoot.core.tool import NotDone, ToolContext
@@ -149,7 +149,7 @@ async def test_a_run_that_waits_for_a_human_is_cancelled_at_once(store: str) -> 
         assert (cancelled.status, cancelled.waiting) == ("cancelled", ())
 
 
-async def test_a_run_of_an_agent_that_is_not_here_is_marked_for_whoever_has_it(store: str) -> None:
+async def test_a_run_of_an_agent_that_is_not_here_ends_at_once(store: str) -> None:
     @tool
     def refund() -> str:
         return "refunded"
@@ -159,9 +159,36 @@ async def test_a_run_of_an_agent_that_is_not_here_is_marked_for_whoever_has_it(s
         run = await app.run(agent, "go")
         kept = app.store
     async with opened(kept) as app:
-        assert (await app.cancel(run)).status == "ready"
-    async with opened(kept, agent) as app:
-        assert (await app.wait(run)).status == "cancelled"
+        cancelled = await app.cancel(run, by="dana", reason="nobody has it any more")
+        assert cancelled.status == "cancelled"
+        assert (await of_kind(app, run, ev.RunCancelled))[0].by == "dana"
+        assert (await app.cancel(run)).status == "cancelled"
+
+
+async def test_what_a_dead_worker_left_unknown_is_said_by_whoever_ends_the_run(store: str) -> None:
+    async with opened(store) as app:
+        await app.store.add("lost", ev.RunStarted("gone", (Text("go"),)))
+        claim = await app.store.claim("lost", "dead", 0.0)
+        assert claim is not None
+        call = ToolCall("0.0", "refund", "{}")
+        events: list[ev.Event] = [ev.ModelReplied(0, (call,)), ev.ToolStarted("0.0", "refund", "{}", "unsafe", 1)]
+        await app.store.append("lost", events, head=None, epoch=claim.epoch)
+        run = await app.cancel("lost")
+        assert (run.status, [request.kind for request in run.waiting]) == ("cancelled", ["outcome"])
+
+
+async def test_a_run_that_another_worker_has_is_left_to_it(store: str) -> None:
+    async with opened(store) as app:
+        await app.store.add("theirs", ev.RunStarted("gone", (Text("go"),)))
+        claim = await app.store.claim("theirs", "busy", 60.0)
+        assert claim is not None
+        waiting = asyncio.create_task(app.cancel("theirs"))
+        async for record in app.store.follow("theirs"):
+            if isinstance(record.event, ev.RunCancelRequested):
+                break
+        await app.store.append("theirs", [ev.RunCancelled("their own worker")], head=None, epoch=claim.epoch)
+        assert (await waiting).status == "cancelled"
+        assert (await of_kind(app, "theirs", ev.RunCancelled))[0].by == "their own worker"
 
 
 async def test_cancelling_twice_or_too_late_changes_nothing(store: str) -> None:

@@ -6,8 +6,11 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from surefoot.core.agent import Agent
 from surefoot.core.model import ModelRequest
+from surefoot.settings import Settings
 from surefoot.testing.models import FunctionModel
 from tests.flows.kit import QUICK, opened
 
@@ -65,3 +68,16 @@ async def test_runs_that_wait_for_their_agents_turn_take_no_others_place(store: 
         assert (await app.run(quick.agent, "go")).output == "done"
         hold.set()
         assert [(await app.wait(run)).output for run in held] == ["done"] * 5
+
+
+@pytest.mark.parametrize("settings", [replace(QUICK, concurrency=1), replace(QUICK, agent_concurrency=1)])
+async def test_a_run_whose_deadline_passes_while_it_waits_for_a_place_ends_then(store: str, settings: Settings) -> None:
+    crowd = Crowd(meet=2)
+    async with opened(store, settings=settings) as app:
+        served = await app.start(crowd.agent, "first")
+        late = await app.run(crowd.agent, "second", deadline=0.05)
+        assert late.error is not None
+        assert (late.status, late.error.kind) == ("failed", "deadline_exceeded")
+        assert (await app.get(served)).status == "running"
+        crowd.met.set()
+        assert (await app.wait(served)).output == "done"

@@ -274,3 +274,45 @@ async def test_children_that_a_stranger_starts_are_refused() -> None:
     )
     with pytest.raises(RuntimeError, match="belongs to no application"):
         await context.run("a", "go")
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_run_that_a_body_left_behind_ends_with_the_call_and_is_counted(store: str, fails: bool) -> None:
+    inside, stopped = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: Any) -> str:
+        inside.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+        return "never"
+
+    def twice(request: Any) -> Any:
+        asked = len(request.messages)
+        return ModelReply.call(ProposedCall("step", "{}"), usage=USAGE) if asked == 1 else slow(request)
+
+    @tool(effect="read")
+    def step() -> str:
+        return "one"
+
+    child = Agent("child", model=FunctionModel(twice), tools=[step])
+
+    @tool(effect="idempotent", retries=0)
+    async def ask(context: ToolContext[Any]) -> str:
+        left.append(asyncio.create_task(context.run(child, "go")))
+        await inside.wait()
+        if fails:
+            raise ValueError("the body gave up")
+        return "without it"
+
+    left: list[asyncio.Task[Any]] = []
+    agent = Agent("parent", model=ScriptedModel(("ask", {}), "done", usage=USAGE), tools=[ask])
+    async with opened(store) as app:
+        run = await app.run(agent, "go")
+        below = (await children(app, run))[0]
+        await asyncio.gather(*left, return_exceptions=True)
+    assert (run.output, below.status, stopped.is_set()) == ("done", "cancelled", True)
+    assert below.error is not None
+    assert "ended without it" in below.error.message
+    assert (run.steps, run.tool_calls) == (3, 2), "the child's step and call are its parent's"

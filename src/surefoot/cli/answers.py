@@ -113,8 +113,7 @@ def cancel(
 ) -> None:
     """Stop a run and its children; what already happened stays recorded.
 
-    A run that is being worked on stops there. One that nobody works on ends here when its agent is known (--agents), else
-    when somebody takes it up.
+    A run that is being worked on stops there. One that nobody works on ends here, whether its agent is known or not.
     """
     place, screen = place_of(context, store, agents), Screen()
 

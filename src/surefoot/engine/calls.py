@@ -142,13 +142,25 @@ async def _attempt_and_record(work: Work, call: Call) -> None:
 
 
 async def _attempt(work: Work, call: Call) -> ev.Event:
-    """One try of one call, which has been recorded as started; the event of its outcome."""
+    """One try of one call, which has been recorded as started; the event of its outcome.
+
+    A run that the body started and did not see to its end ends with the call; so does what it costs.
+    """
+    link = Link(work, call.id)
+    event = await _tried(work, call, link)
+    over = isinstance(event, ev.ToolReturned) or (isinstance(event, ev.ToolFailed) and not event.retry_at)
+    if over and link.open and not work.bodies.interrupted:  # a run that is cancelled has had those below it stopped
+        await work.stop(work.state.id, call.id)
+        return msgspec.structs.replace(event, spent=await link.spent())
+    return event
+
+
+async def _tried(work: Work, call: Call, link: Link) -> ev.Event:
     tool = work.plan.tools[call.name]
     spec = tool.spec
     attempt = Attempt(call, spec, "" if spec.repeatable else request_id(work.state, call))
     seconds = _seconds(work, spec)
     began = work.clock.monotonic()
-    link = Link(work, call.id)
     context = context_of(work, call.id, attempt=call.attempt, deadline=work.clock.now() / 1e6 + seconds, link=link)
     error: BaseException | None = None
     try:

@@ -8,12 +8,13 @@ an answer.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from surefoot.core import events as ev
 from surefoot.core.call import Call
+from surefoot.core.ports import Tool
 from surefoot.core.state import State
 from surefoot.core.values import Failure, Limits
 from surefoot.engine.asking import expiry, request_id
@@ -30,6 +31,7 @@ __all__ = [
     "Step",
     "Suspend",
     "Wait",
+    "cancelled",
     "decide",
     "fresh",
     "limit_of",
@@ -100,7 +102,7 @@ def decide(state: State, plan: Plan, now: int) -> Step:
     if state.status != "running" or state.unknown_tag:
         return _LEAVE
     if state.cancel is not None:
-        return _cancel(state, plan, state.cancel)
+        return Note(cancelled(state, state.cancel, plan.tools))
     if state.barren_claims > plan.rules.max_claims:
         return _fail(state, plan, "crash_loop", f"{state.barren_claims - 1} workers took this run and none got any further",
                      "see what kills a worker, or holds it up for longer than its lease, then `surefoot resume`")  # fmt: skip
@@ -153,19 +155,20 @@ def limit_of(state: State, plan: Plan) -> Limits:
     return plan.limits if state.limits is None else state.limits.over(plan.limits)
 
 
-def _cancel(state: State, plan: Plan, cancel: ev.RunCancelRequested) -> Step:
-    lost = _unknowns(state, plan, "the run was cancelled while it ran")
-    return Note((*lost, ev.RunCancelled(cancel.by, cancel.reason, state.spent)))
+def cancelled(state: State, cancel: ev.RunCancelRequested, tools: Mapping[str, Tool]) -> tuple[ev.Event, ...]:
+    """The end of a run that is to be cancelled, whoever knows its agent."""
+    lost = _unknowns(state, tools, "the run was cancelled while it ran")
+    return (*lost, ev.RunCancelled(cancel.by, cancel.reason, state.spent))
 
 
 def _fail(state: State, plan: Plan, kind: str, message: str, hint: str, **data: float) -> Note:
     failed = ev.RunFailed(Failure(kind, message, hint, data=dict(data)), state.text, state.spent)
-    return Note((*_unknowns(state, plan, "the worker died while it ran"), failed))
+    return Note((*_unknowns(state, plan.tools, "the worker died while it ran"), failed))
 
 
-def _unknowns(state: State, plan: Plan, reason: str) -> list[ev.ToolIndeterminate]:
+def _unknowns(state: State, tools: Mapping[str, Tool], reason: str) -> list[ev.ToolIndeterminate]:
     """What a run that ends now leaves unknown: calls that a dead worker had started."""
-    return [_unknown(state, plan, call, reason) for call in _lost(state) if not _safe(call)]
+    return [_unknown(state, tools, call, reason) for call in _lost(state) if not _safe(call)]
 
 
 def _time_is_up(state: State, plan: Plan, now: int) -> Step | None:
@@ -218,7 +221,7 @@ def _known_end(state: State, plan: Plan, call: Call, now: int) -> tuple[ev.Event
     gone = call.name not in plan.tools
     if call.status == "started" and call.epoch < state.epoch:
         if not _safe(call) and (gone or call.effect != "reconcilable"):
-            return (_unknown(state, plan, call, "the worker died while it ran"),)
+            return (_unknown(state, plan.tools, call, "the worker died while it ran"),)
         return (_no_such_tool(call, plan),) if gone else ()
     request = state.requests.get(call.request)
     if call.status == "asked" and request and request.expires_at and request.expires_at <= now:
@@ -245,8 +248,8 @@ def _nearest(name: str, tools: Iterable[str]) -> str:
     return f"Did you mean {near[0]!r}?" if near else f"The tools are: {', '.join(names[:50])}."
 
 
-def _unknown(state: State, plan: Plan, call: Call, reason: str) -> ev.ToolIndeterminate:
-    tool = plan.tools.get(call.name)
+def _unknown(state: State, tools: Mapping[str, Tool], call: Call, reason: str) -> ev.ToolIndeterminate:
+    tool = tools.get(call.name)
     # The digest of a call that needed no approval is in no event, and tells an unsettled call from any other.
     digest = call.digest or (call_digest(state.agent, tool.spec, call.arguments) if tool else "")
     return ev.ToolIndeterminate(call.id, request_id(state, call), reason, call.attempt, digest)

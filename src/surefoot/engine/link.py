@@ -67,6 +67,11 @@ class Link:
         )
         return await self._work.children(parent, agent, prompt, named, self._used.__setitem__)
 
+    @property
+    def open(self) -> bool:
+        """Whether a run that the call started may not have ended yet."""
+        return self._children > len(self._used)
+
     async def done(self) -> None:
         """Wait until all that was reported is written; what an abandoned thread says from now on is dropped."""
         self._closed = True

@@ -18,7 +18,7 @@ from surefoot.engine.decide import limit_of
 from surefoot.engine.ledger import Ledger
 from surefoot.engine.plan import Plan
 
-__all__ = ["Children", "Suspended", "Work"]
+__all__ = ["Children", "Stop", "Suspended", "Work"]
 
 
 class Suspended(BaseException):
@@ -31,6 +31,8 @@ class Suspended(BaseException):
         super().__init__(f"waits for {', '.join(runs)}")
 
 
+#: Stops the runs that a call started and ended without, until they have: (run, call).
+Stop = Callable[[str, str], Awaitable[None]]
 #: Runs a child: (what it takes from its parent, agent, prompt, options, whom to tell what it used) → the ended run.
 Children = Callable[[RunStarted, Any, Any, dict[str, Any], Callable[[str, Spent], None]], Awaitable[Any]]
 
@@ -51,6 +53,7 @@ class Work:
     blobs: Blobs
     unsettled: Callable[[State], Awaitable[set[str]]]
     children: Children
+    stop: Stop
     below: Callable[[], Awaitable[dict[str, Spent]]]
     left: Callable[[], Limits] | None = None
     steps: int = 0

@@ -12,14 +12,15 @@ from functools import partial
 from surefoot.core import events as ev
 from surefoot.core.errors import Fenced, JournalError
 from surefoot.core.ports import Claim, Clock, Live, Store
-from surefoot.core.state import State, fold
+from surefoot.core.state import ENDED, State, fold
+from surefoot.engine.decide import cancelled
 from surefoot.engine.drive import drive
 from surefoot.engine.family import Families, spent_below
 from surefoot.engine.ledger import Ledger
 from surefoot.engine.plan import Plan
 from surefoot.engine.prepare import Resources, prepare
 from surefoot.engine.twins import unsettled
-from surefoot.engine.work import Children, Work
+from surefoot.engine.work import Children, Stop, Work
 
 __all__ = ["Settings", "Worker"]
 
@@ -56,11 +57,12 @@ class Worker:
         settings: Settings,
         *,
         children: Children,
+        stop: Stop,
         answer: Callable[[State], Awaitable[bool]],
     ) -> None:
         self._store, self._clock, self._live = store, clock, live
         self._plan, self._settings = plan, settings
-        self._children, self._answer = children, answer
+        self._children, self._stop, self._answer = children, stop, answer
         self._tasks: dict[str, asyncio.Task[State | None]] = {}
         self._all: set[asyncio.Task[State | None]] = set()
         self._queued: dict[str, asyncio.Timeout] = {}
@@ -151,6 +153,8 @@ class Worker:
         """Drive a run until it ends, or waits for what nobody here can answer; whoever is asked is asked outside its place."""
         plan = self._plan(agent)
         state: State | None = None
+        if plan is None and run in self._hurried:
+            return await self._end(run)
         while plan is not None and not self._closing and run not in self._left:
             async with self._place(run, agent):
                 claim = await self._store.claim(run, self._settings.name, self._settings.lease, plan.digest)
@@ -161,13 +165,34 @@ class Worker:
                 return state
         return state
 
+    async def _end(self, run: str) -> State | None:
+        """End a run that is to be cancelled and whose agent is not known here; None when it is another worker's."""
+        if fold(await self._store.read(run)).cancel is None:
+            return None
+        claim = await self._store.claim(run, self._settings.name, self._settings.lease)
+        if claim is None:
+            return None
+        ledger = Ledger(self._store, claim, self._clock)
+        try:
+            while ledger.state.status == "running" and ledger.state.cancel is not None and not ledger.state.unknown_tag:
+                await ledger.intend(*cancelled(ledger.state, ledger.state.cancel, {}), barrier=True)
+        except Fenced:
+            return None
+        finally:
+            if ledger.state.status == "running":
+                await self._let_go(claim)
+        return ledger.state
+
     @asynccontextmanager
     async def _place(self, run: str, agent: str) -> AsyncIterator[None]:
-        """Room for a run among those in work; one that is hurried needs none, or no longer waits for it."""
+        """Room for a run among those in work; one that is hurried needs none, or no longer waits for it, nor does one whose
+        deadline has passed: it has only to be ended.
+        """
         async with AsyncExitStack() as place:
             if run not in self._hurried:
+                seconds = await self._until(run) if self._crowded else None
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(None) as self._queued[run]:
+                    async with asyncio.timeout(seconds) as self._queued[run]:
                         try:
                             # The agent's own cap first: whoever waits for that must not keep other agents' runs waiting.
                             await place.enter_async_context(self._agent_slot(agent))
@@ -175,6 +200,11 @@ class Worker:
                         finally:
                             del self._queued[run]
             yield
+
+    async def _until(self, run: str) -> float | None:
+        """Seconds until a run's deadline, None for none."""
+        deadline = fold(await self._store.read(run)).deadline
+        return max(0.0, (deadline - self._clock.now()) / 1e6) if deadline else None
 
     async def _goes_on(self, state: State) -> bool:
         """Whether a run that has just begun to wait is ready again."""
@@ -209,7 +239,7 @@ class Worker:
             await self._leave(ledger)
             return None
         work = Work(
-            ledger, plan, self._clock, self._live, self._store, partial(unsettled, self._store), self._children,
+            ledger, plan, self._clock, self._live, self._store, partial(unsettled, self._store), self._children, self._stop,
             partial(spent_below, self._store, claim.run), rooms=self._rooms,
         )  # fmt: skip
         self._works[claim.run] = work
@@ -277,12 +307,9 @@ class Worker:
             return
         if work is None:
             state = fold(fresh)
-            if (
-                state.cancel
-                and state.status == "ready"
-                and (run in self._tasks or self._settings.adopt)
-                and self._plan(state.agent)
-            ):
+            mine = run in self._tasks or (self._settings.adopt and self._plan(state.agent) is not None)
+            ended = run in self._queued and state.status in ENDED  # by somebody else, while it waited here
+            if ended or (state.cancel and state.status == "ready" and mine):
                 self.take(run, state.agent, queue=False)
         elif work.state.cancel or any(isinstance(record.event, ev.RunCancelRequested) for record in fresh):
             work.bodies.interrupt()

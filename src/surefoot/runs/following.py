@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Literal
 
 from surefoot.core import events as ev
@@ -19,7 +19,10 @@ from surefoot.engine.work import Suspended
 from surefoot.engine.worker import Worker
 from surefoot.runs.desk import cancel, questions
 
-__all__ = ["below", "child", "driven", "follow", "merged", "soon"]
+__all__ = ["below", "child", "driven", "follow", "merged", "soon", "stopped"]
+
+#: Seconds that a run which is stopped has to end.
+_LAST = 5.0
 
 
 async def follow(store: Store, run: str, after: int = 0, until: Literal["wait", "end"] = "wait") -> AsyncGenerator[ev.Record]:
@@ -80,6 +83,20 @@ async def child(store: Store, worker: Worker, row: RunRow, parent: str, spend: C
                 raise Suspended(row.id)
             return state
         await asyncio.sleep(0.05)
+
+
+async def stopped(store: Store, take: Callable[[State], Awaitable[None]], run: str, call: str) -> None:
+    """Stop the runs that a call started and ended without, and wait until they have ended, but not for ever."""
+    for row in await store.find(Query(parent=run, status=("ready", "running", "waiting"), limit=1_000)):
+        first = (await store.read(row.id, 0, 1))[0].event
+        if not isinstance(first, ev.RunStarted) or first.parent_call != call:
+            continue
+        for state in await cancel(store, row.id, "", "the call that started it ended without it"):
+            await take(state)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST), aclosing(follow(store, row.id, until="end")) as records:
+                async for _ in records:
+                    pass
 
 
 async def merged(
