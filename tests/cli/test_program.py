@@ -104,7 +104,9 @@ def test_a_new_project_has_a_test_that_passes(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "shop"
     done = piped("init", str(folder), cwd=tmp_path)
     assert done.returncode == 0
-    assert {path.name for path in folder.iterdir()} == {"agents.py", "test_agents.py", "POLICY.md", "README.md", ".gitignore"}
+    assert {path.name for path in folder.iterdir()} == {
+        "agents.py", "test_agents.py", "policy.cedar", "calls.jsonl", "README.md", ".gitignore"
+    }  # fmt: skip
     tested = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=50,
@@ -113,6 +115,11 @@ def test_a_new_project_has_a_test_that_passes(tmp_path: Path) -> None:
     assert "2 passed" in tested.stdout
     listed = piped("tools", cwd=folder, env={"SUREFOOT_AGENTS": ""})
     assert "clerk:\n  add (read)" in listed.stdout
+    assert piped("policy", "check", cwd=folder, env={"SUREFOOT_AGENTS": ""}).returncode == 0
+    proved = piped("policy", "test", "calls.jsonl", cwd=folder, env={"SUREFOOT_AGENTS": ""})
+    assert (proved.returncode, proved.stderr) == (0, "4 of 4 as they should be\n")
+    shown = piped("policy", "explain", "refund", '{"order": "81", "cents": 100001}', cwd=folder, env={"SUREFOOT_AGENTS": ""})
+    assert "more than 1,000 euros are refunded by hand" in shown.stdout
 
 
 def test_a_project_overwrites_nothing(tmp_path: Path) -> None:

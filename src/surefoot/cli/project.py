@@ -1,4 +1,4 @@
-"""`surefoot init`: a small project to begin with, an agent with tools, a test of it, and a note on what asks first."""
+"""`surefoot init`: a small project to begin with, an agent with tools, a test of it, and a policy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ __all__ = ["FILES", "add"]
 FILES = {
     "agents.py": "agents.py.txt",
     "test_agents.py": "test_agents.py.txt",
-    "POLICY.md": "policy.md.txt",
+    "policy.cedar": "policy.cedar.txt",
+    "calls.jsonl": "calls.jsonl.txt",
     "README.md": "readme.md.txt",
     ".gitignore": "gitignore.txt",
 }
@@ -31,7 +32,7 @@ def add(program: typer.Typer) -> None:
 def init(
     folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where; it is made when it does not exist.")] = Path(),
 ) -> None:
-    """Begin a project: an agent with tools, a test that passes, a note on what asks first. No file is overwritten."""
+    """Begin a project: an agent with tools, a test that passes, a policy. No file is overwritten."""
     screen = Screen()
     try:
         folder.mkdir(parents=True, exist_ok=True)
