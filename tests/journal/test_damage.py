@@ -167,6 +167,17 @@ async def test_reading_damage_says_so(copy: Path) -> None:
             assert (await store.get("run-01")).id == "run-01"
 
 
+async def test_a_list_of_sessions_that_is_damaged_says_so(copy: Path) -> None:
+    change(copy, "UPDATE run SET session = 's', parent = '', created_at = 'x'")
+    async with opened(copy) as store:
+        with pytest.raises(JournalCorrupt, match="the list of sessions is damaged"):
+            await store.sessions(Query())
+    change(copy, "UPDATE event SET tag = 'session.renamed', body = '{broken' WHERE run = 2 AND seq = 2")
+    async with opened(copy) as store:
+        with pytest.raises(JournalCorrupt, match="malformed JSON"):
+            await store.sessions(Query())
+
+
 def page(cell: bytes) -> bytes:
     """A file of one table page with one cell."""
     header = b"SQLite format 3\x00\x10\x00".ljust(100, b"\x00")

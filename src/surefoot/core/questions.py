@@ -43,7 +43,7 @@ def requested(state: Picture, event: ev.ApprovalRequested, record: ev.Record) ->
     else:
         call = state.call(event.call)
         call.status, call.request, call.digest = "asked", event.request, event.digest
-        call.effect = event.effect or call.effect
+        call.effect, call.verdict = event.effect or call.effect, event.verdict or call.verdict
         arguments, effect = call.arguments, call.effect
     state.requests[event.request] = Request(
         event.request,

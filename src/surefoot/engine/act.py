@@ -51,7 +51,7 @@ async def ask(work: Work, attempt: int) -> None:
         state.id,
         work.blobs.load,
         state.model_failures + 1,  # what was not sent is no attempt
-        trace=_trace(state),
+        trace=_trace(state, state.started or ev.RunStarted(state.agent)),
     )
     began = work.clock.monotonic()
     timeout = min(work.time_left(), (_PATIENCE + (plan.settings.timeout or 0.0)) * max(1, len(plan.models)))
@@ -79,11 +79,8 @@ async def ask(work: Work, attempt: int) -> None:
     await _failed(work, state, failure, work.clock.monotonic() - began)
 
 
-def _trace(state: State) -> TraceContext | None:
+def _trace(state: State, started: ev.RunStarted) -> TraceContext:
     """The span of the request that was just recorded."""
-    started = state.started
-    if started is None:  # it was redacted
-        return None
     return TraceContext(state.id, started.trace_id, ("model", state.seq), started.trace_state, started.trace_dropped)
 
 

@@ -13,7 +13,7 @@ from surefoot.core.tool import FINAL_ANSWER, ToolSpec
 from surefoot.core.values import Failure, Verdict
 from surefoot.engine.plan import call_digest
 
-__all__ = ["answer_arguments", "answer_digest", "expiry", "question", "request_id"]
+__all__ = ["again", "answer_arguments", "answer_digest", "expiry", "question", "request_id"]
 
 #: Verdicts with these among their rules are asked about each time, whatever was approved before.
 _ALWAYS = frozenset({"error", "unmapped", "unsettled", "again"})
@@ -57,6 +57,13 @@ def question(state: State, call: Call, spec: ToolSpec, verdict: Verdict, now: in
                 why = f"as decided in {standing.request}"
                 return (asked, ev.ApprovalDecided(name, "approve", "sticky", "sticky", why, digest=digest))
     return (asked,)
+
+
+def again(call: Call, verdict: Verdict | None, rule: str, reason: str) -> Verdict:
+    """A verdict that asks, whatever was approved before, and of whoever decides what ``verdict`` demands, if that asks."""
+    if verdict is None or verdict.verdict != "ask":
+        return Verdict(call.id, "ask", (rule,), reason, facts=True)
+    return msgspec.structs.replace(verdict, rules=(*verdict.rules, rule), reason=reason, facts=True)
 
 
 def expiry(state: State, request: Request) -> tuple[ev.Event, ...]:

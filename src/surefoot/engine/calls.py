@@ -14,8 +14,8 @@ from surefoot.core.errors import DiskFull
 from surefoot.core.messages import LARGEST, File, Image, Part, too_large
 from surefoot.core.ports import Tool
 from surefoot.core.tool import Done, ToolContext, ToolOutput, ToolSpec
-from surefoot.core.values import Failure, Verdict
-from surefoot.engine.asking import request_id
+from surefoot.core.values import Failure
+from surefoot.engine.asking import again, request_id
 from surefoot.engine.bodies import Interrupted, TimeUp, is_cancelled
 from surefoot.engine.link import Link, context_of
 from surefoot.engine.outcomes import Attempt, checked, failed, text_of_error, unknown
@@ -129,11 +129,10 @@ async def _knowing(work: Work, call: Call, digest: str) -> bool:
 
 
 def _ask_again(work: Work, call: Call, digest: str, reason: str) -> ev.ApprovalRequested:
-    verdict = call.verdict
-    if verdict is None or verdict.verdict != "ask":
-        verdict = Verdict(call.id, "ask", ("again",), reason, facts=True)
-    effect = work.plan.tools[call.name].spec.effect
-    return ev.ApprovalRequested(request_id(work.state, call), call.id, call.name, digest, reason, "call", verdict, effect=effect)
+    verdict, effect = again(call, call.verdict, "again", reason), work.plan.tools[call.name].spec.effect
+    expires = work.clock.now() + verdict.expires if verdict.expires else 0
+    name = request_id(work.state, call)
+    return ev.ApprovalRequested(name, call.id, call.name, digest, reason, "call", verdict, expires, effect)
 
 
 async def _attempt_and_record(work: Work, call: Call) -> None:
@@ -171,14 +170,11 @@ async def _tried(work: Work, call: Call, link: Link) -> ev.Event:
             output = await _in_turn(work, tool, call, context, seconds)
         if not isinstance(output, ToolOutput):
             raise TypeError(f"the tool returned {output!r:.100}, not a ToolOutput")
-    except asyncio.CancelledError as raised:
-        if is_cancelled():
+    except BaseException as raised:
+        gone = isinstance(raised, (KeyboardInterrupt, GeneratorExit))
+        if gone or (isinstance(raised, asyncio.CancelledError) and is_cancelled()):
             raise
-        error = raised
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as raised:  # noqa: BLE001  an observation, whatever it is
-        error = raised
+        error = raised  # an observation, whatever it is
     attempt.duration = int((work.clock.monotonic() - began) * 1e6)
     attempt.now = work.clock.now()
     await link.done()

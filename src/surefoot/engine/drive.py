@@ -56,7 +56,7 @@ async def _take(work: Work, step: d.Note | d.Judge | d.Answer | d.Ask | d.Perfor
                 return
             kept = await left(work, "", failed=True) if isinstance(last, (ev.RunFailed, ev.RunCancelled)) else []
             await work.ledger.intend(*kept, *step.events, barrier=_ends(last))
-        case d.Probe():
+        case _:
             await probe(work, step.calls)
 
 

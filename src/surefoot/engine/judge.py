@@ -7,7 +7,7 @@ from surefoot.core.call import Call
 from surefoot.core.ports import Judged
 from surefoot.core.tool import FINAL_ANSWER, ToolSpec
 from surefoot.core.values import Failure, Verdict
-from surefoot.engine.asking import answer_arguments, answer_digest, question
+from surefoot.engine.asking import again, answer_arguments, answer_digest, question
 from surefoot.engine.outcomes import text_of_error
 from surefoot.engine.plan import call_digest
 from surefoot.engine.remember import left
@@ -67,7 +67,7 @@ async def _twin(work: Work, call: Call, verdict: Verdict) -> Verdict:
     if digest not in await work.unsettled(work.state):
         return verdict
     reason = "the same call was started before, and nobody has said yet whether it happened"
-    return Verdict(call.id, "ask", ("unsettled",), reason, facts=True)
+    return again(call, verdict, "unsettled", reason)
 
 
 async def answer(work: Work, text: str) -> None:

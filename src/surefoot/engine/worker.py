@@ -140,8 +140,7 @@ class Worker:
 
     def _finished(self, run: str, task: asyncio.Task[State | None]) -> None:
         self._all.discard(task)
-        if self._tasks.get(run) is task:
-            del self._tasks[run]
+        del self._tasks[run]
         self._hurried.discard(run)
         self._stirred.set()
         if not task.cancelled() and task.exception() is not None:
@@ -167,20 +166,15 @@ class Worker:
 
     async def _end(self, run: str) -> State | None:
         """End a run that is to be cancelled and whose agent is not known here; None when it is another worker's."""
-        if fold(await self._store.read(run)).cancel is None:
-            return None
         claim = await self._store.claim(run, self._settings.name, self._settings.lease)
         if claim is None:
             return None
         ledger = Ledger(self._store, claim, self._clock)
-        try:
-            while ledger.state.status == "running" and ledger.state.cancel is not None and not ledger.state.unknown_tag:
-                await ledger.intend(*cancelled(ledger.state, ledger.state.cancel, {}), barrier=True)
-        except Fenced:
-            return None
-        finally:
-            if ledger.state.status == "running":
-                await self._let_go(claim)
+        with suppress(Fenced):
+            while (cancel := ledger.state.cancel) and ledger.state.status == "running" and not ledger.state.unknown_tag:
+                await ledger.intend(*cancelled(ledger.state, cancel, {}), barrier=True)
+        if ledger.state.status == "running":
+            await self._let_go(claim)
         return ledger.state
 
     @asynccontextmanager

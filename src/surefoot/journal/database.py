@@ -161,7 +161,7 @@ def _ours(error: sqlite3.Error, path: str) -> JournalError:
             f"{path} cannot grow: the disk, a quota or a size limit is full. "
             "Nothing acknowledged was lost; free some space, and go on"
         )
-    if code & 0xFF in _DAMAGED:
+    if code & 0xFF in _DAMAGED or "malformed JSON" in str(error):  # what is read inside SQLite has no code of its own
         return JournalCorrupt(
             f"{path} is damaged or no journal ({error}); `surefoot doctor` checks it and saves what is readable"
         )
