@@ -121,3 +121,13 @@ async def test_a_model_is_given_the_tools_that_were_chosen() -> None:
     names = {spec.name for spec in model.requests[0].tools}
     assert "recall" in names
     assert not names & {"remember", "forget", "delete_all_memory"}
+
+
+async def test_what_stands_beside_a_hit_is_told_with_it() -> None:
+    agent = clerk("It is 6020.", ("recall", {"query": "the sum of seventy and eighty"}), "That.")
+    async with App("memory:", agents=[agent]) as app:
+        await app.run(agent, "What is the sum of seventy and eighty six, of the plums?", user="ann", session="one")
+        run = await app.run(agent, "Tell me again.", user="ann", session="two")
+        (said,) = await told(app, run)
+    assert "user: What is the sum" in said
+    assert "assistant: It is 6020." in said

@@ -82,8 +82,8 @@ def _recall(memory: Memory, whose: Whose, clock: Clock) -> Offer:
         Args:
             query: What to look for, in words; it may name a time, such as last week.
         """
-        question = Question(query, whose(ctx), _SOME, without=ctx.session or None, neighbours=1, now=clock.now())
-        hits = [hit for hit in await memory.recall(question) if hit.score >= _FLOOR]
+        question = Question(query, whose(ctx), _SOME, without=ctx.session or None, neighbours=1, now=clock.now(), explain=True)
+        hits = [hit for hit in await memory.recall(question) if hit.score >= _floor(hit)]
         if hits:
             return _told(sorted([hit.entry for hit in hits], key=lambda entry: entry.time))
         if telling(query):
@@ -170,6 +170,11 @@ async def _meant(memory: Memory, scope: Scope, what: str, clock: Clock) -> Hit:
 def _name(ctx: ToolContext[Any]) -> str:
     """The name of what a call keeps: the same however often the call is tried."""
     return hashlib.blake2b(ctx.idempotency_key.encode(), digest_size=16).hexdigest()
+
+
+def _floor(hit: Hit) -> float:
+    """The score from which on a hit is told; a neighbour, which has half of its hit's, comes with it."""
+    return _FLOOR / 2 if "neighbour" in hit.parts else _FLOOR
 
 
 def _told(entries: Sequence[Entry]) -> str:
