@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from typing_extensions import get_protocol_members
+
 from surefoot.approvals.layers import Layer, Lists, PolicyChoice, Source, layers_of
 from surefoot.approvals.policy import CedarPolicy
 from surefoot.approvals.protocol import protocol
@@ -19,7 +21,7 @@ from surefoot.core import canonical
 from surefoot.core.agent import Agent, ToolChoice
 from surefoot.core.errors import ConfigurationError, DuplicateTool, UnknownPrice
 from surefoot.core.memory import Memory
-from surefoot.core.ports import Clock, Embedder, Model, Policy, Sink, Store, Tool, Toolset, Upkeep
+from surefoot.core.ports import Clock, Embedder, Model, Policy, Sink, Store, Tool, Toolset
 from surefoot.core.tool import FINAL_ANSWER
 from surefoot.core.values import Limits
 from surefoot.embed.files import has_packaged
@@ -46,6 +48,9 @@ from surefoot.tools.readback import ReadBack
 
 __all__ = ["Parts", "assemble", "check_policies", "check_price", "plan_of", "policy_for"]
 
+#: What every store has.
+_STORE = get_protocol_members(Store)
+
 
 class Parts:
     """What an application is made of, ready to be opened."""
@@ -66,7 +71,7 @@ class Parts:
         self._derive: Derive | None = None
         if isinstance(store, str):
             store, self._tables, self._derive = _store(store, settings, self.clock)
-        elif not isinstance(store, Upkeep):
+        elif not all(hasattr(store, name) for name in _STORE):  # a wrapper may give them by `__getattr__`
             raise ConfigurationError(f"{store!r:.100} is no store; use 'sqlite:agent.db' (a file), 'memory:', or a Store")
         self.store: Store = store
         self.live = live_of(self.store, self.clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_the_record_is_written_and_checked(surefoot: Surefoot) -> None:
     assert len(surefoot("approvals", "export").objects) == len(rows) + 1
     table = list(csv.DictReader(io.StringIO(surefoot("approvals", "export", "--format", "csv").out)))
     assert (table[0]["request"], table[0]["reason"]) == (request, "'=money")
-    with sqlite3.connect("surefoot.db") as database:
+    with closing(sqlite3.connect("surefoot.db", isolation_level=None)) as database:
         database.execute("DROP TRIGGER IF EXISTS event_update")
         for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             database.execute(f"DROP TRIGGER {name}")

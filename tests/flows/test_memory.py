@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ async def test_a_broken_memory_is_a_warning(tmp_path: Path) -> None:
     agent = clerk("Noted.", "I do not know.", "Still here.")
     async with App(f"sqlite:{path}", agents=[agent]) as app:
         await app.run(agent, "The lighthouse is painted red.", session="one")
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("DROP TABLE memory_words")
         run = await app.run(agent, "Which colour has the lighthouse?", session="two")
         assert run.status == "done"
@@ -160,7 +161,7 @@ async def test_a_memory_that_breaks_at_the_end_is_a_warning(tmp_path: Path) -> N
     path = tmp_path / "journal.db"
 
     def break_it(request: Any) -> str:
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("ALTER TABLE memory RENAME TO elsewhere")
         return "Noted all the same."
 

@@ -31,7 +31,8 @@ WIDTH = 64
 
 @pytest.fixture
 def table() -> Iterator[sqlite3.Connection]:
-    connection = Own()()
+    own = Own()  # closes its connection once nobody holds it
+    connection = own()
     yield connection
     connection.close()
 

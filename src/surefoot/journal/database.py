@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -78,6 +79,7 @@ class Own:
         """Its one connection."""
         if self._connection is None:
             self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            weakref.finalize(self, self._connection.close)
             for script in migrations():
                 self._connection.executescript(script)
         return self._connection
