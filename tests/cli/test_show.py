@@ -13,13 +13,14 @@ from surefoot.cli.documents import story_document
 from surefoot.cli.show import branches, lines
 from surefoot.cli.story import tell
 from surefoot.cli.words import sentence
-from surefoot.cli.writing import block, cost, duration, line, moment, period, safe_json, short
+from surefoot.cli.writing import block, cost, duration, line, moment, safe_json, short
 from surefoot.core import events as ev
 from surefoot.core.canonical import loads
 from surefoot.core.memory import Entry
 from surefoot.core.messages import File, Image, Reasoning, Text, ToolCall, Usage
 from surefoot.core.run import run_of
 from surefoot.core.values import Failure, Verdict
+from surefoot.runs.ages import period
 from surefoot.telemetry.otlp import otlp_document
 from surefoot.telemetry.spans import spans_of
 from tests.cli.conftest import Surefoot

@@ -18,11 +18,11 @@ async def test_every_route_is_documented() -> None:
     async with serving() as service:
         described = (await service.client().get("/api/openapi.json")).json()["paths"]
     served = {f"{method.upper()} {path}" for path, methods in described.items() for method in methods}
-    assert set(re.findall(r"^\| `((?:GET|POST) [^`]+)` \|", PAGE, re.MULTILINE)) == served
+    assert set(re.findall(r"^\| `((?:GET|POST|DELETE) [^`]+)` \|", PAGE, re.MULTILINE)) == served
 
 
 async def test_the_documented_role_is_the_one_that_is_needed() -> None:
-    needs = dict(re.findall(r"^\| `((?:GET|POST) [^`]+)` \| (\w+) \|", PAGE, re.MULTILINE))
+    needs = dict(re.findall(r"^\| `((?:GET|POST|DELETE) [^`]+)` \| (\w+) \|", PAGE, re.MULTILINE))
     async with serving() as service:
         viewer = service.client(await service.token("viewer"))
         for route, role in needs.items():

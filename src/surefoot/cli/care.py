@@ -14,11 +14,12 @@ from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.questions import sure
 from surefoot.cli.screen import Screen
-from surefoot.cli.writing import count, line, period
+from surefoot.cli.writing import count, line
 from surefoot.core.errors import ConfigurationError, JournalError
 from surefoot.core.rows import Problem
 from surefoot.journal import SqliteStore, check
 from surefoot.journal import salvage as saved
+from surefoot.runs.ages import period
 
 __all__ = ["add"]
 

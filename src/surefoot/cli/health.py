@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -12,15 +11,12 @@ from surefoot.app import App
 from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.screen import Screen
-from surefoot.cli.writing import line, moment, period, short
-from surefoot.core.errors import RunNotFound
-from surefoot.core.ports import Query
+from surefoot.cli.writing import line, moment, short
 from surefoot.recovery.health import Health, Subject
 from surefoot.recovery.limits import Rules
+from surefoot.runs.reports import health_since
 
 __all__ = ["add"]
-
-_PAGE = 500
 
 
 def add(program: typer.Typer) -> None:
@@ -58,17 +54,8 @@ def health(
 
 
 async def _look(app: App, age: str) -> Health:
-    begin = int((time.time() - period(age).total_seconds()) * 1000)
-    found = Health()
     async with app:
-        with suppress(RunNotFound):  # nothing ever happened outside runs
-            found.app(await app.store.read("app"))
-        query = Query(after=f"{max(0, begin):012x}" + "0" * 20, limit=_PAGE)
-        while rows := await app.store.find(query):
-            for row in rows:
-                found.run(await app.store.read(row.id))
-            query = Query(after=query.after, before=rows[-1].id, limit=_PAGE)
-    return found
+        return await health_since(app.store, age)
 
 
 def _breaker(subject: Subject, now: int) -> str:

@@ -23,9 +23,10 @@ from surefoot.cli.screen import Screen
 from surefoot.cli.writing import count, line, moment, short
 from surefoot.clock import SystemClock
 from surefoot.core.errors import ConfigurationError
-from surefoot.core.memory import KINDS, Entry, Hit, MemoryKept, MemoryRefused, Question, Scope, Selection
+from surefoot.core.memory import KINDS, Entry, Hit, MemoryKept, MemoryRefused, Scope, Selection
 from surefoot.memory.audit import findings
 from surefoot.memory.transfer import entries_of, json_lines, turns
+from surefoot.runs.reports import entries, found
 
 __all__ = ["add"]
 
@@ -85,15 +86,11 @@ def search(  # noqa: PLR0913  a command's own options
 ) -> None:
     """Search what is remembered as an agent's recall does, the best first."""
 
-    async def found(app: App) -> list[Hit]:
-        scopes = {entry.scope for entry in await _entries(app, user, agent, tenant)}
-        hits: list[Hit] = []
-        for scope in scopes:
-            hits += await app.memory().recall(Question(text, scope, limit, explain=explain))
-        return sorted(hits, key=lambda hit: -hit.score)[:limit]
+    async def searched(app: App) -> list[Hit]:
+        return await found(app.memory(), text, {"user": user, "agent": agent, "tenant": tenant}, limit=limit, explain=explain)
 
     screen = Screen()
-    for hit in (hits := _with(context, store, agents, found)):
+    for hit in (hits := _with(context, store, agents, searched)):
         if json:
             screen.json(
                 {"score": hit.score, **({"parts": dict(hit.parts)} if explain else {}), "entry": msgspec.to_builtins(hit.entry)}
@@ -288,9 +285,7 @@ def consolidate(  # noqa: PLR0913  a command's own options
 async def _entries(
     app: App, user: str | None, agent: str | None, tenant: str | None, *, kinds: Sequence[str] = KINDS, closed: bool = False
 ) -> list[Entry]:
-    wanted = {name: value for name, value in (("user", user), ("agent", agent), ("tenant", tenant)) if value is not None}
-    found = await app.memory().find(Selection(kinds=tuple(kinds), closed=closed, limit=0))
-    return [entry for entry in found if all(getattr(entry.scope, name) == value for name, value in wanted.items())]
+    return await entries(app.memory(), {"user": user, "agent": agent, "tenant": tenant}, kinds=kinds, closed=closed)
 
 
 def _print(entries: Sequence[Entry], *, json: bool) -> None:

@@ -17,9 +17,10 @@ from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, Place, StoreOption, place_of
 from surefoot.cli.questions import account
 from surefoot.cli.screen import Screen
-from surefoot.cli.writing import line, moment, period
+from surefoot.cli.writing import line, moment
 from surefoot.clock import SystemClock
 from surefoot.core.errors import ConfigurationError, MissingExtra
+from surefoot.runs.ages import period
 from surefoot.server.tokens import Tokens
 
 __all__ = ["add"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -13,14 +12,14 @@ from surefoot.app import App
 from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.screen import Screen
-from surefoot.cli.writing import cost, duration, line, period
+from surefoot.cli.writing import cost, duration, line
 from surefoot.core.ports import Query
+from surefoot.runs.reports import spans_since
 from surefoot.telemetry.metrics import Metrics
 from surefoot.telemetry.span import Span
-from surefoot.telemetry.spans import spans_of
 from surefoot.telemetry.statistics import Row, quantile, table
 
-__all__ = ["add", "since"]
+__all__ = ["add"]
 
 _PAGE = 500
 
@@ -54,7 +53,7 @@ def stats(
     agents: AgentsOption = None,
 ) -> None:
     """Count runs, calls or requests: how many failed and how, the median and the 95th percentile of their time, and cost."""
-    rows = table(complete(since(place_of(context, store, agents).reading(), age)), by)
+    rows = table(complete(_spans(place_of(context, store, agents).reading(), age)), by)
     screen = Screen()
     if json:
         for row in rows:
@@ -84,18 +83,9 @@ async def _added(app: App) -> str:
     return found.text()
 
 
-async def since(app: App, age: str) -> list[Span]:
-    """The spans of all runs that began within an age."""
-    begin = int((time.time() - period(age).total_seconds()) * 1000)
-    spans: list[Span] = []
+async def _spans(app: App, age: str) -> list[Span]:
     async with app:
-        # Ids begin with the milliseconds of their time (RFC 9562): the bound is the smallest id of that moment.
-        query = Query(after=f"{max(0, begin):012x}" + "0" * 20, limit=_PAGE)
-        while rows := await app.store.find(query):
-            for row in rows:
-                spans += spans_of(await app.store.read(row.id))
-            query = Query(after=query.after, before=rows[-1].id, limit=_PAGE)
-    return spans
+        return await spans_since(app.store, age)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

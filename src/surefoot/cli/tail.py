@@ -14,11 +14,12 @@ from surefoot.cli.loop import Interrupted, complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.screen import Screen
 from surefoot.cli.words import call_line, parts_text, sentence
-from surefoot.cli.writing import duration, line, moment, period, short, tokens
+from surefoot.cli.writing import duration, line, moment, short, tokens
 from surefoot.core import events as ev
 from surefoot.core.messages import Reasoning, ToolCall, text_of
 from surefoot.core.ports import Query
 from surefoot.core.state import ENDED
+from surefoot.runs.ages import period
 from surefoot.runs.documents import instant
 from surefoot.telemetry.spans import Trace
 

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from surefoot.core.errors import ConfigurationError
 from surefoot.core.messages import Usage
-from surefoot.core.request import visible
 from surefoot.runs.writing import block, cost, count, duration, line, short
 
-__all__ = ["block", "cost", "count", "duration", "escaped", "line", "moment", "period", "safe_json", "short", "tokens"]
+__all__ = ["block", "cost", "count", "duration", "escaped", "line", "moment", "safe_json", "short", "tokens"]
 
-_PERIOD = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -30,17 +25,6 @@ def tokens(usage: Usage) -> str:
     cached = f" ({usage.cached:,} cached)" if usage.cached else ""
     thought = f" ({usage.reasoning:,} reasoning)" if usage.reasoning else ""
     return f"{usage.input:,}{cached} in, {usage.output:,}{thought} out"
-
-
-def period(text: str) -> timedelta:
-    """A length of time: ``45s``, ``90m``, ``12h``, ``30d``, ``2w``. Raises ConfigurationError."""
-    match = _PERIOD.fullmatch(text.strip().lower())
-    if match is None:
-        raise ConfigurationError(f"{visible(text)!r} is not a length of time; write a number and s, m, h, d or w: 30d")
-    try:
-        return timedelta(**{_UNITS[match[2]]: float(match[1])})
-    except OverflowError:
-        raise ConfigurationError(f"{visible(text)!r} is longer than a calendar") from None
 
 
 def safe_json(value: Any, *, indent: int | None = None) -> str:  # noqa: ANN401  any JSON value

@@ -13,12 +13,14 @@ from starlette.types import ASGIApp
 
 from surefoot.app import App
 from surefoot.clock import SystemClock
-from surefoot.server import approvals, compatible, events, health, problems, runs
+from surefoot.server import approvals, compatible, events, figures, health, memory, problems, runs
 from surefoot.server.console import changes, forms, pages
 from surefoot.server.console.rendering import environment
 from surefoot.server.guard import Guard
 from surefoot.server.shapes import ProblemDocument
 from surefoot.server.tokens import Tokens
+from surefoot.telemetry.follower import Follower
+from surefoot.telemetry.metrics import Metrics
 
 __all__ = ["Service", "create"]
 
@@ -49,7 +51,12 @@ def create(application: App, *, size: int = 2_000_000, rate: float = 200.0) -> S
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         async with application:
-            yield
+            follower = Follower(application.store, api.state.metrics)
+            follower.begin()
+            try:
+                yield
+            finally:
+                await follower.close()
 
     api = FastAPI(
         title="surefoot", summary="Agents as a service.", lifespan=lifespan, openapi_url="/api/openapi.json", docs_url=None,
@@ -57,8 +64,9 @@ def create(application: App, *, size: int = 2_000_000, rate: float = 200.0) -> S
     )  # fmt: skip
     api.state.application, api.state.tokens = application, Tokens(application.store, SystemClock())
     api.state.background, api.state.stop, api.state.pages = background, asyncio.Event(), environment()
+    api.state.metrics = Metrics()
     problems.install(api)
-    for part in (runs, events, approvals, compatible, health, pages, forms, changes):
+    for part in (runs, events, approvals, compatible, figures, health, memory, pages, forms, changes):
         api.include_router(part.router)
     described = api.openapi
 

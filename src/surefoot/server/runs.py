@@ -16,7 +16,7 @@ from surefoot.runs.documents import run_document
 from surefoot.runs.intake import ListOptions, RunOptions
 from surefoot.server.access import Reader, Runner, own
 from surefoot.server.problems import Problem
-from surefoot.server.shapes import AgentDocument, Cancel, Message, Resume, RunDocument, RunFilter, RunPage, StartRun
+from surefoot.server.shapes import AgentDocument, Cancel, Fork, Message, Resume, RunDocument, RunFilter, RunPage, StartRun
 from surefoot.server.tokens import Caller
 from surefoot.tools.catalogue import specs
 
@@ -86,6 +86,14 @@ async def resume_run(request: Request, caller: Runner, run: str, body: Resume | 
             return run_document(await asyncio.shield(resumed))
     request.app.state.background(resumed)
     return run_document(await application.get(found))
+
+
+@router.post("/runs/{run}/fork", response_model=RunDocument, status_code=201)
+async def fork_run(request: Request, caller: Runner, run: str, body: Fork | None = None) -> dict[str, Any]:
+    """Start a new run that goes on from an event of another; calls that had a result by then are not run again."""
+    found = await own(request, caller, run)
+    at, edit = (body.at, body.edit) if body else (0, None)
+    return run_document(await request.app.state.application.fork(found, at=at, edit=edit))
 
 
 async def start(

@@ -10,6 +10,7 @@ __all__ = [
     "AgentDocument",
     "Cancel",
     "Decision",
+    "Fork",
     "Message",
     "ProblemDocument",
     "RequestDocument",
@@ -84,6 +85,13 @@ class Resume(_Strict):
     """Go on with a failed run, with other limits."""
 
     limits: LimitsDocument | None = None
+
+
+class Fork(_Strict):
+    """Where a new run goes on from: event ``at``, 0 for the last; ``edit`` takes the place of what that event said."""
+
+    at: int = Field(0, ge=0, le=2**31)
+    edit: str | None = Field(None, max_length=_TEXT)
 
 
 class Decision(_Strict):
