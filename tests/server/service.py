@@ -16,13 +16,14 @@ import uvicorn
 from surefoot.app import App
 from surefoot.clock import SystemClock
 from surefoot.core.agent import Agent
+from surefoot.core.memory import Memory
 from surefoot.server.app import create
 from surefoot.server.tokens import Tokens
 from surefoot.testing.models import FunctionModel
 from surefoot.tools.function import tool
 from tests.flows.kit import QUICK
 
-__all__ = ["AGENTS", "Service", "events_of", "serving"]
+__all__ = ["AGENTS", "KEEPING", "Service", "events_of", "serving"]
 
 
 @tool
@@ -50,6 +51,8 @@ def play(request: Any) -> Any:
 
 
 AGENTS = (Agent("clerk", model=FunctionModel(play), tools=[refund, add]),)
+#: The same with long-term memory.
+KEEPING = (Agent("clerk", model=FunctionModel(play), tools=[refund, add], memory=Memory(embedder="none")),)
 
 
 @dataclass

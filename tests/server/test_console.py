@@ -14,7 +14,7 @@ require("server")
 from surefoot.core.agent import Agent  # noqa: E402
 from surefoot.server.access import COOKIE  # noqa: E402
 from surefoot.testing.models import FunctionModel  # noqa: E402
-from tests.server.service import Service, events_of, refund, serving  # noqa: E402
+from tests.server.service import KEEPING, Service, events_of, refund, serving  # noqa: E402
 
 HTML = {"Accept": "text/html"}
 EVIL = "<script>alert(1)</script>\u202e\x1b[31m"
@@ -62,6 +62,47 @@ async def test_whoever_is_slower_is_told() -> None:
         assert "settled already: deny by dana" in await shown(service, answer.headers["location"])
         answer = await client.post(f"/approvals/{question}", data={"decision": "perhaps", "back": "//evil.example/"})
         assert answer.headers["location"].startswith("/runs?told=")
+
+
+async def test_a_question_is_answered_asked_back_and_approved_with_other_arguments() -> None:
+    async with serving() as service:
+        client = service.client(**HTML)
+        for form, came in (
+            ({"decision": "answer", "result": "by hand"}, "Done: by hand"),
+            ({"decision": "ask", "reason": "why?"}, "asks before deciding: why?"),
+            ({"decision": "approve", "edit.order": "82", "edit.cents": "1"}, "refunded 1 cents on order 82"),
+        ):
+            run = await service.app.run("clerk", "refund it")
+            answer = await client.post(f"/approvals/{run.waiting[0].id}", data={**form, "digest": run.waiting[0].digest})
+            assert answer.headers["location"] == "/approvals"
+            assert came in str((await service.app.wait(run)).output)
+        run = await service.app.run("clerk", "refund it")
+        question = run.waiting[0].id
+        for wrong, told in (
+            ({"edit.cents": "much"}, "does not answer"),
+            ({"digest": "0" * 64}, "another call"),
+            ({"edit.cents": "[]"}, ""),
+        ):
+            answer = await client.post(f"/approvals/{question}", data={"decision": "approve", **wrong})
+            assert told in await shown(service, answer.headers["location"])
+        assert (await service.app.get(run)).waiting
+
+
+async def test_a_run_is_forked_and_memory_forgotten_by_forms() -> None:
+    async with serving(agents=KEEPING) as service:
+        client = service.client(**HTML)
+        run = await service.app.run("clerk", "The lighthouse is red.", user="ann")
+        answer = await client.post(f"/runs/{run.id}/fork", data={"at": "1"})
+        forked = answer.headers["location"].removeprefix("/runs/")
+        assert (await service.app.wait(forked)).output == "You said: The lighthouse is red. (1)"
+        assert "event" in await shown(service, (await client.post(f"/runs/{run.id}/fork", data={"at": "99"})).headers["location"])
+        entry = (await client.get("/api/memory", params={"user": "ann"})).json()["entries"][-1]
+        assert "The lighthouse is red." in await shown(service, "/memory?user=ann")
+        answer = await client.post(f"/memory/{entry['id']}/forget", data={"back": "/memory?user=ann"})
+        assert answer.headers["location"].startswith("/memory?user=ann&told=")
+        assert (await client.get(f"/api/memory/{entry['id']}")).status_code == 404
+        assert (await client.get("/memory?kind=dream")).headers["location"] == "/memory"
+        assert (await client.get("/health?since=ever")).headers["location"] == "/health"
 
 
 async def test_forms_steer_cancel_and_resume() -> None:

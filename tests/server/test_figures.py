@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from surefoot.core.agent import Agent
-from surefoot.core.memory import Memory
-from surefoot.testing.models import FunctionModel
-from tests.server.service import add, play, refund, serving
-
-KEEPING = Agent("clerk", model=FunctionModel(play), tools=[refund, add], memory=Memory(embedder="none"))
+from tests.server.service import KEEPING, serving
 
 
 async def test_runs_are_counted_and_scraped() -> None:
@@ -45,7 +40,7 @@ async def test_figures_of_all_tenants_are_not_for_one() -> None:
 
 
 async def test_memory_is_searched_listed_and_forgotten() -> None:
-    async with serving(agents=(KEEPING,)) as service:
+    async with serving(agents=KEEPING) as service:
         await service.app.run("clerk", "The lighthouse is painted red.", user="ann", session="one")
         await service.app.run("clerk", "My bicycle stands in the cellar.", user="bob", session="two", tenant="blue")
         viewer = service.client(await service.token("viewer"))

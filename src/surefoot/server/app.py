@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from surefoot.app import App
 from surefoot.clock import SystemClock
 from surefoot.server import approvals, compatible, events, figures, health, memory, problems, runs
-from surefoot.server.console import changes, forms, pages
+from surefoot.server.console import changes, forms, lookups, pages
 from surefoot.server.console.rendering import environment
 from surefoot.server.guard import Guard
 from surefoot.server.shapes import ProblemDocument
@@ -66,7 +66,7 @@ def create(application: App, *, size: int = 2_000_000, rate: float = 200.0) -> S
     api.state.background, api.state.stop, api.state.pages = background, asyncio.Event(), environment()
     api.state.metrics = Metrics()
     problems.install(api)
-    for part in (runs, events, approvals, compatible, figures, health, memory, pages, forms, changes):
+    for part in (runs, events, approvals, compatible, figures, health, memory, pages, lookups, forms, changes):
         api.include_router(part.router)
     described = api.openapi
 

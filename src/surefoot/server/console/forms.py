@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
-from pydantic import ValidationError
 
 from surefoot.app import App
 from surefoot.core.errors import SurefootError
+from surefoot.core.run import Run
 from surefoot.runs.intake import RunOptions
 from surefoot.server.access import COOKIE, Decider, Runner, own, same_origin
 from surefoot.server.approvals import settle
+from surefoot.server.memory import forgotten
 from surefoot.server.problems import Problem
 from surefoot.server.shapes import Decision
 
@@ -63,10 +67,12 @@ async def decide(request: Request, caller: Decider, question: str) -> Response:
     """Settle a question, and go back to where it was asked; somebody faster is told there."""
     form = await _form(request)
     back = _local(form.pop("back", "/approvals"))
-    await own(request, caller, question.partition(":")[0])
+    run = await own(request, caller, question.partition(":")[0])
     try:
-        await settle(request.app.state.application, caller, question, Decision.model_validate(form))
-    except ValidationError:
+        given = {name: value for name, value in form.items() if not name.startswith("edit.")}
+        decision = Decision.model_validate({**given, "edit": _edit(run, question, form)})
+        await settle(request.app.state.application, caller, question, decision)
+    except ValueError:  # of pydantic, or no JSON
         return _back(back, "That does not answer the question.")
     except SurefootError as error:
         return _back(back, str(error))
@@ -96,6 +102,28 @@ async def resume(request: Request, caller: Runner, run: str) -> Response:
     return await _done(asyncio.wait_for(asyncio.shield(task), _PATIENCE), f"/runs/{found.id}")
 
 
+@router.post("/runs/{run}/fork")
+async def fork(request: Request, caller: Runner, run: str) -> Response:
+    """Go on from an event of a run in a new one, and show that."""
+    found, form = await own(request, caller, run), await _form(request)
+    at = form.get("at", "")
+    try:
+        forked = await request.app.state.application.fork(
+            found, at=int(at) if at.isdecimal() else 0, edit=form.get("edit") or None
+        )
+    except SurefootError as error:
+        return _back(f"/runs/{found.id}", str(error))
+    return _back(f"/runs/{forked.id}")
+
+
+@router.post("/memory/{entry}/forget")
+async def forget(request: Request, caller: Runner, entry: str) -> Response:
+    """Forget an entry for good."""
+    form = await _form(request)
+    await forgotten(request.app.state.application, caller, entry, erase=form.get("erase") == "1")
+    return _back(_local(form.get("back", "/memory")), "It is forgotten.")
+
+
 @router.post("/chat")
 async def chat(request: Request, caller: Runner) -> Response:
     """Start a run in a conversation, new or old."""
@@ -109,6 +137,18 @@ async def chat(request: Request, caller: Runner) -> Response:
         async with asyncio.timeout(_PATIENCE):  # an answer that is quick is on the page at once
             await application.wait(run)
     return _back(back)
+
+
+def _edit(run: Run[object], question: str, form: Mapping[str, str]) -> dict[str, Any] | None:
+    """The arguments that a form changes: text as it is, anything else as JSON. Raises ValueError for what is no JSON."""
+    asked = next((one for one in run.waiting if one.id == question), None)
+    changed: dict[str, Any] = {}
+    for name, was in asked.args.items() if asked else ():
+        text = form.get(f"edit.{name}")
+        value = was if text is None else text if isinstance(was, str) else json.loads(text)
+        if value != was:
+            changed[name] = value
+    return changed or None
 
 
 async def _done(work: object, back: str) -> Response:

@@ -9,18 +9,26 @@ from typing import Any
 
 import msgspec
 
-from surefoot.core.events import Record, tag_of
+from surefoot.core.events import MessageReceived, ModelReplied, Record, RunStarted, ToolReturned, tag_of
+from surefoot.core.memory import Entry, Hit
 from surefoot.core.messages import File, Image, Message, Reasoning, Text, ToolCall, ToolResult
 from surefoot.core.request import Request
 from surefoot.core.run import Run
+from surefoot.recovery.health import Subject
 from surefoot.runs.documents import instant, to_json
 from surefoot.runs.writing import block, cost, duration, short
+from surefoot.server.tokens import Caller
 from surefoot.telemetry.span import Span
+from surefoot.telemetry.statistics import Row, quantile
 
-__all__ = ["events_view", "messages_view", "question_view", "run_view", "spans_view"]
+__all__ = [
+    "events_view", "memory_view", "messages_view", "question_view", "row_view", "run_view", "spans_view", "subject_view",
+]  # fmt: skip
 
 #: What a page shows at most: of one text, of messages, spans and events.
 _TEXT, _MESSAGES, _SPANS, _EVENTS = 20_000, 400, 2_000, 2_000
+#: Events after which a new run may go on in another way.
+_FORKABLE = (RunStarted, MessageReceived, ModelReplied, ToolReturned)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -47,6 +55,8 @@ def run_view(run: Run[Any], what: str = "") -> dict[str, Any]:
 def question_view(run: Run[Any], question: Request) -> dict[str, Any]:
     """An open question, with its arguments one by one."""
     now = int(time.time() * 1e6)
+    origins = question.verdict.origins if question.verdict else {}
+    editable = question.verdict.may_edit if question.verdict else None
     return {
         "id": question.id,
         "run": question.run,
@@ -55,7 +65,20 @@ def question_view(run: Run[Any], question: Request) -> dict[str, Any]:
         "tool": question.tool,
         "effect": question.effect,
         "reason": question.reason,
-        "arguments": [(name, _json(value)) for name, value in question.args.items()],
+        "digest": question.digest,
+        "arguments": [
+            {
+                "name": name,
+                "value": _json(value),
+                "origin": origins.get(name, ""),
+                "changes": editable is None or name in editable,
+            }
+            for name, value in question.args.items()
+        ],
+        "roles": " and ".join(" or ".join(some) for some in question.verdict.roles) if question.verdict else "",
+        "quorum": question.verdict.quorum if question.verdict else 1,
+        "votes": [f"{vote.by}: {'yes' if vote.approve else 'no'}" for vote in question.votes],
+        "rules": ", ".join(question.verdict.rules) if question.verdict else "",
         "age": duration(max(0, now - question.asked_at)),
         "expires": duration(max(0, question.expires_at - now)) if question.expires_at else "",
     }
@@ -99,11 +122,60 @@ def events_view(records: Sequence[Record]) -> list[dict[str, Any]]:
         {
             "seq": record.seq,
             "tag": tag_of(record.event),
+            "forkable": isinstance(record.event, _FORKABLE),
             "time": _clock(record.time),
             "body": _cut(msgspec.json.format(msgspec.json.encode(record.event), indent=1).decode()),
         }
         for record in records[-_EVENTS:]
     ]
+
+
+def memory_view(entry: Entry, caller: Caller, hit: Hit | None = None) -> dict[str, Any]:
+    """What is remembered, with the parts of its score where it was searched for; ``mine``: the caller may have it forgotten."""
+    return {
+        "id": entry.id,
+        "text": _cut(entry.text),
+        "kind": entry.kind,
+        "author": entry.author,
+        "about": f"{entry.subject} {entry.predicate}".strip(),
+        "time": instant(entry.time),
+        "time_short": _clock(entry.time),
+        "whose": " · ".join([part for part in (entry.scope.tenant, entry.scope.user, entry.scope.agent) if part]) or "everybody",
+        "run": entry.run,
+        "untrusted": entry.untrusted,
+        "over": bool(entry.valid_to),
+        "score": f"{hit.score:.3f}" if hit else "",
+        "parts": [(name, f"{part:.3f}") for name, part in hit.parts.items()] if hit else [],
+        "mine": caller.may("run") and (entry.scope.user == caller.user or caller.may("manage")),
+    }
+
+
+def subject_view(subject: Subject) -> dict[str, Any]:
+    """How a model or tool is doing."""
+    return {
+        "name": subject.name if subject.kind == "model" else f"tool {subject.name}",
+        "breaker": subject.breaker,
+        "reason": subject.reason if subject.breaker != "closed" else "",
+        "asked": f"{subject.asked:,}",
+        "retries": f"{subject.retries:,}",
+        "stood_in": f"{subject.stood_in:,}",
+        "failed": ", ".join(f"{kind} {number}" for kind, number in subject.failed.most_common()),
+        "last": f"{_clock(subject.last_at)} {short(subject.last, 200)}" if subject.last_at else "",
+    }
+
+
+def row_view(row: Row, by: str) -> dict[str, Any]:
+    """How often, how long and how much, of an agent, a model or a tool."""
+    return {
+        "name": f"{by} {row.name}",
+        "count": f"{row.count:,}",
+        "open": f"{row.open:,}",
+        "failed": f"{row.failed:,}",
+        "p50": duration(quantile(row.durations, 0.5)),
+        "p95": duration(quantile(row.durations, 0.95)),
+        "cost": "" if by == "tool" else "unknown" if row.unpriced else cost(row.cost / 1e6),
+        "errors": ", ".join(f"{kind} {number}" for kind, number in row.errors.most_common()),
+    }
 
 
 def _facts(span: Span) -> list[tuple[str, str]]:

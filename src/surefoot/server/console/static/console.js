@@ -50,6 +50,15 @@ if (main && main.dataset.live) {
   listen();
 }
 
+// What an edit changes is shown before it is sent.
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("form");
+  const shown = form && form.querySelector("output");
+  if (!shown) return;
+  const changed = [...form.querySelectorAll("[data-was]")].filter((field) => field.value !== field.dataset.was);
+  shown.textContent = changed.map((field) => `${field.name.slice(5)}: ${field.dataset.was} → ${field.value}`).join("; ");
+});
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
   const all = [...document.querySelectorAll("[data-question]")];
