@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from tests.cli.conftest import Surefoot, surefoot
 from tests.cli.terminal import SHOP
 from tests.components import require
+from tests.package.source import ROOT
 
 require("server")
 
@@ -56,6 +58,42 @@ def test_a_server_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
         url = re.findall(r"http://127\.0\.0\.1:\d+", said)[0]
         again = ask(url, f"/api/runs/{run['id']}")
         assert again == run
+
+
+def test_a_file_of_settings_stands_under_environment_and_options(tmp_path: Path, surefoot: Surefoot) -> None:
+    file = tmp_path / "surefoot.toml"
+    file.write_text(f'store = "sqlite:{tmp_path / "kept.db"}"\nport = 0\nhost = "127.0.0.1"\ngrace = 0.5\ndurable = true\n')
+    with program(tmp_path, "serve", "--config", str(file)) as (_, said):
+        url = re.findall(r"http://127\.0\.0\.1:\d+", said)[0]
+        assert url != "http://127.0.0.1:8420"
+        ask(url, "/api/runs", {"agent": "clerk", "input": "hello", "wait": 4})
+    assert (tmp_path / "kept.db").exists()
+    for text, told in (
+        ("colour = 1", "there is no setting 'colour'; there is adopt, agent_concurrency, agents"),
+        ("port = [1]", "port must be text, a number, true or false"),
+        ("port = ", "is not TOML"),
+        ("port = 70000", "SUREFOOT_PORT is '70000'"),
+        ("port = 'x'", "SUREFOOT_PORT is 'x'"),
+    ):
+        file.write_text(text)
+        done = _refused(tmp_path, "serve", "--config", str(file))
+        assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    assert "cannot be read" in _refused(tmp_path, "worker", "--config", "nowhere.toml").stderr
+
+
+def _refused(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "surefoot", *arguments, "--agents", f"{SHOP}:agents"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=20)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+def test_the_documented_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "howto" / "operate.md").read_text(encoding="utf-8")
+    (unit,) = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "surefoot.service"
+    path.write_text(unit.replace("/srv/agents/.venv/bin/surefoot", sys.executable))
+    done = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, "surefoot.service" in done.stderr) == (0, False), done.stderr
 
 
 def test_a_server_that_somebody_listens_to_stops_at_once(tmp_path: Path) -> None:

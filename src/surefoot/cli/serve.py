@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import signal
 import socket
 from datetime import timedelta
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 
 from surefoot.cli.codes import Code
+from surefoot.cli.configured import ConfigOption, configure
 from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, Place, StoreOption, place_of
 from surefoot.cli.questions import account
@@ -49,8 +51,11 @@ def add(program: typer.Typer) -> None:
 def serve(
     context: typer.Context,
     *,
-    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.", min=0, max=65_535)] = 8420,
+    host: Annotated[str | None, typer.Option("--host", help="The address to listen on. [SUREFOOT_HOST, else 127.0.0.1]")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="The port; 0 takes a free one. [SUREFOOT_PORT, else 8420]", min=0, max=65_535)
+    ] = None,
+    config: ConfigOption = None,
     store: StoreOption = None,
     agents: AgentsOption = None,
 ) -> None:
@@ -64,6 +69,9 @@ def serve(
         from surefoot.server.listening import listen
     except ModuleNotFoundError:
         raise MissingExtra("the server", "server") from None
+    configure(config)
+    host = host or os.environ.get("SUREFOOT_HOST") or "127.0.0.1"
+    port = _port(os.environ.get("SUREFOOT_PORT") or "8420") if port is None else port
     place = place_of(context, store, agents)
     if not _loopback(host) and not complete(_any_token(place)):
         raise ConfigurationError(
@@ -83,11 +91,14 @@ def serve(
     raise typer.Exit(complete(listening()))
 
 
-def worker(context: typer.Context, *, store: StoreOption = None, agents: AgentsOption = None) -> None:
+def worker(
+    context: typer.Context, *, config: ConfigOption = None, store: StoreOption = None, agents: AgentsOption = None
+) -> None:
     """Work on the runs of these agents that are due, whoever started them, until SIGTERM or Ctrl-C.
 
     Runs in work then go on for SUREFOOT_GRACE seconds, and are left to the next process.
     """
+    configure(config)
     place = place_of(context, store, agents)
     app = place.working(place.target(), new=True, adopt=True)
     screen = Screen()
@@ -160,6 +171,12 @@ def revoke(
 async def _any_token(place: Place) -> bool:
     async with place.keeping() as app:
         return bool(await Tokens(app.store, SystemClock()).all())
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise ConfigurationError(f"SUREFOOT_PORT is {line(text)!r}; give it a number from 0 to 65535")
+    return int(text)
 
 
 def _loopback(host: str) -> bool:
