@@ -48,6 +48,8 @@ class Settings:
         trace_content: whether those files hold what was said.
         trace_days: days after which such a file is deleted; 0 keeps them.
         otel: whether traces, metrics and logs are sent to an OpenTelemetry collector, which the standard variables name.
+        webhook: the address that is told, by a signed POST, when a run ends or waits for a human; empty: none is.
+        webhook_secret: what these are signed with.
         log: ``json`` or ``pretty`` prints what happens to standard error; empty: nothing is printed.
         semconv: the version of the semantic conventions whose names are sent; empty: the newest that is known.
 
@@ -78,6 +80,8 @@ class Settings:
     trace_content: bool = True
     trace_days: float = 0.0
     otel: bool = False
+    webhook: str = ""
+    webhook_secret: str = ""
     log: str = ""
     semconv: str = ""
 

@@ -7,20 +7,22 @@ import hmac
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
+from surefoot.app import App
 from surefoot.approvals import ask
 from surefoot.approvals.links import Links
 from surefoot.approvals.notices import Notices, Webhook
-from surefoot.core.errors import AlreadyDecided, MayNotDecide
+from surefoot.core.errors import AlreadyDecided, ConfigurationError, MayNotDecide
 from surefoot.core.ports import Channel
 from surefoot.core.request import Request
 from surefoot.testing.channel import MemoryChannel
 from tests.approvals.shop import Shop
-from tests.flows.kit import BOUND, opened
+from tests.flows.kit import BOUND, QUICK, opened
 
 SECRET = b"0123456789abcdef"
 REQUEST = Request("r:0.0", "r", "0.0", "call", "refund", "{}", "d1")
@@ -147,3 +149,28 @@ def test_outcomes_have_other_answers(inbox: Inbox) -> None:
     inbox.failures = 1
     with pytest.raises(OSError, match="503"):
         hook.notify(REQUEST)
+
+
+async def test_whoever_wants_to_know_is_told_when_a_run_waits_and_ends(inbox: Inbox) -> None:
+    inbox.failures = 1
+    told = replace(QUICK, webhook=f"http://127.0.0.1:{inbox.server_port}/", webhook_secret="know me")
+    shop = Shop(("refund", {"order": "81", "cents": 1}), "done", rules=[ask(reason="money")])
+    async with opened("memory:", settings=told) as app:
+        run = await app.run(shop.agent, "go", user="ann", session="s")
+        await app.decide(run.waiting[0], approve=True, by="dana")
+        assert (await app.wait(run)).output == "done"
+        while len(inbox.got) < 2:
+            inbox.news.clear()
+            assert len(inbox.got) == 2 or await asyncio.to_thread(inbox.news.wait, BOUND)
+    found = [json.loads(body) for body, _ in inbox.got]
+    assert [(one["event"], one["run"], one["user"]) for one in found] == [
+        ("run.suspended", run.id, "ann"), ("run.finished", run.id, "ann"),
+    ]  # fmt: skip
+    assert [one["questions"] for one in found] == [[f"{run.id}:0.0"], []]
+    for body, signature in inbox.got:
+        stamp, proof = (part.partition("=")[2] for part in signature.split(","))
+        assert hmac.digest(b"know me", stamp.encode() + b"." + body, "sha256").hex() == proof
+    with pytest.raises(ConfigurationError, match="SUREFOOT_WEBHOOK_SECRET"):
+        App("memory:", settings=replace(told, webhook_secret=""))
+    with pytest.raises(ConfigurationError, match="is no web address"):
+        App("memory:", settings=replace(told, webhook="here"))
