@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from surefoot.app import App
@@ -15,7 +16,7 @@ from surefoot.core.errors import RunNotFound
 from surefoot.core.events import Record, tag_of
 from surefoot.core.model import Delta
 from surefoot.server.access import Reader, own, visible_to
-from surefoot.server.streams import until
+from surefoot.server.streams import batched, until
 from surefoot.server.tokens import Caller
 
 __all__ = ["event_schemas", "router"]
@@ -62,18 +63,30 @@ async def run_stream(
     yield ServerSentEvent(event="end", data={})
 
 
-@router.get("/events", response_class=EventSourceResponse)
+@router.get("/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
 async def all_events(
     request: Request, caller: Reader, after: Annotated[int, Query(ge=0)] = 0, last_event_id: LastEventId = ""
-) -> AsyncIterator[ServerSentEvent]:
+) -> Response:
     """The events of all runs as they come. An event's id is its position, which orders all streams."""
     application: App = request.app.state.application
     seen = int(last_event_id) if last_event_id.isdigit() else after
+    records = _of(application, caller, application.store.follow(None, seen))
+    chunks = batched(request.app.state.stop, records, _lines)
+    return StreamingResponse(chunks, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+
+
+async def _of(application: App, caller: Caller, records: AsyncGenerator[Record]) -> AsyncGenerator[Record]:
+    """Those of runs that the caller may know of."""
     tenants: dict[str, bool] = {}
-    async with aclosing(until(request.app.state.stop, application.store.follow(None, seen))) as records:
+    async with aclosing(records):
         async for record in records:
             if record.stream != "app" and await _visible(application, caller, record.stream, tenants):
-                yield _sent(record, record.position)
+                yield record
+
+
+def _lines(record: Record) -> bytes:
+    """A record as an event of a stream; JSON has no line break of its own."""
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (record.position, tag_of(record.event).encode(), msgspec.json.encode(record))
 
 
 def event_schemas() -> dict[str, Any]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
-__all__ = ["until"]
+__all__ = ["batched", "until"]
 
 T = TypeVar("T")
 _END = object()
+#: Items that wait for a client; one that reads too slowly is waited for.
+_MOST = 1_000
+#: Seconds of silence after which a client is told that the stream lives.
+_SILENCE = 15.0
 
 
 async def until(stop: asyncio.Event, items: AsyncGenerator[T]) -> AsyncGenerator[T]:
@@ -36,3 +40,36 @@ async def until(stop: asyncio.Event, items: AsyncGenerator[T]) -> AsyncGenerator
                 yield item  # type: ignore[misc]
         finally:
             stopped.cancel()
+
+
+async def batched(
+    stop: asyncio.Event, items: AsyncGenerator[T], encode: Callable[[T], bytes], silence: float = _SILENCE
+) -> AsyncGenerator[bytes]:
+    """Items as chunks of an event stream: all that have come by then in one. Ends with the items, or once ``stop`` is set."""
+    waiting: asyncio.Queue[bytes | None] = asyncio.Queue(_MOST)
+
+    async def fill() -> None:
+        async with aclosing(until(stop, items)) as coming:
+            async for item in coming:
+                await waiting.put(encode(item))
+        await waiting.put(None)
+
+    filling = asyncio.create_task(fill())
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(silence):
+                    pieces = [await waiting.get()]
+            except TimeoutError:
+                yield b": still here\n\n"
+                continue
+            while pieces[-1] is not None and not waiting.empty():
+                pieces.append(waiting.get_nowait())
+            if chunk := b"".join([piece for piece in pieces if piece]):
+                yield chunk
+            if pieces[-1] is None:
+                return
+    finally:
+        filling.cancel()
+        with suppress(asyncio.CancelledError):
+            await filling
