@@ -291,13 +291,14 @@ class App:
         *,
         result: str = "",
         by: str = "",
+        how: str = "asserted",
         reason: str = "",
     ) -> Run[Any]:
         """Say what became of a call whose outcome is unknown: it was done (with this result), run it again, or give up.
 
         Raises RequestNotFound; AlreadyDecided; RunError when the question is not about an outcome.
         """
-        return await self._settled(self._decisions.settle(request, outcome, by, reason, result))
+        return await self._settled(self._decisions.settle(request, outcome, by, how, reason, result))
 
     async def _settled(self, said: Awaitable[State]) -> Run[Any]:
         await self.open()

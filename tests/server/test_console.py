@@ -88,6 +88,25 @@ async def test_a_question_is_answered_asked_back_and_approved_with_other_argumen
         assert (await service.app.get(run)).waiting
 
 
+async def test_questions_of_one_rule_are_decided_together() -> None:
+    async with serving() as service:
+        client = service.client(**HTML)
+        runs = [await service.app.run("clerk", "refund it") for _ in range(3)]
+        assert "3 calls of <code>refund</code>" in await shown(service, "/approvals")
+        asked = {f"q.{run.waiting[0].id}": run.waiting[0].digest for run in runs}
+        await service.app.decide(runs[0].waiting[0], approve=False, by="dana")
+        answer = await client.post("/approvals", data={"decision": "approve", **asked})
+        told = await shown(service, answer.headers["location"])
+        assert "2 decided." in told
+        assert "settled already: deny by dana" in told
+        assert [(await service.app.wait(run)).output for run in runs[1:]] == ["Done: refunded 6200 cents on order 81"] * 2
+        for nothing in ({"decision": "approve"}, {"decision": "done", "q.x:0.0": "d"}):
+            assert "Nothing was decided." in await shown(
+                service, (await client.post("/approvals", data=nothing)).headers["location"]
+            )
+        assert (await client.post("/approvals", data={f"q.{number}": "x" for number in range(1_001)})).status_code == 422
+
+
 async def test_a_run_is_forked_and_memory_forgotten_by_forms() -> None:
     async with serving(agents=KEEPING) as service:
         client = service.client(**HTML)

@@ -102,10 +102,10 @@ class Decisions:
             any_settled = True
         return any_settled
 
-    async def settle(self, request: Request | str, outcome: str, by: str, reason: str, result: str) -> State:
+    async def settle(self, request: Request | str, outcome: str, by: str, how: str, reason: str, result: str) -> State:
         """Say what became of a call whose outcome is unknown."""
         answer = Answer(outcome, reason, result if outcome == "done" else None)
-        return await self._put(request, answer, self._actor(by, "asserted"))
+        return await self._put(request, answer, self._actor(by, how))
 
     async def revoke(self, request: Request | str, by: str, reason: str) -> State:
         """Take an approval back that was not used yet, or that holds for more of its run. Raises RequestNotFound."""

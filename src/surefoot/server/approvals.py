@@ -70,7 +70,9 @@ async def settle(application: App, caller: Caller, question: str, body: Decision
         case "ask":
             said["ask"] = body.reason
         case outcome:
-            return await application.settle(question, outcome, result=body.result, by=caller.user, reason=body.reason)
+            return await application.settle(
+                question, outcome, result=body.result, by=caller.user, how=caller.how, reason=body.reason
+            )
     return await application.decide(question, **said)
 
 

@@ -62,6 +62,25 @@ async def logout(request: Request) -> Response:
     return answer
 
 
+@router.post("/approvals")
+async def decide_batch(request: Request, caller: Decider) -> Response:
+    """Approve or deny the questions that were shown together, each for the call that was shown; the others go on waiting."""
+    form = await _form(request)
+    word, reason = form.get("decision", ""), form.get("reason", "")
+    asked = [(name[2:], digest) for name, digest in form.items() if name.startswith("q.")]
+    if word not in ("approve", "deny") or not asked:
+        return _back("/approvals", "Nothing was decided.")
+    told: list[str] = []
+    for question, digest in asked:
+        await own(request, caller, question.partition(":")[0])
+        try:
+            decision = Decision.model_validate({"decision": word, "reason": reason, "digest": digest})
+            await settle(request.app.state.application, caller, question, decision)
+        except (SurefootError, ValueError) as error:
+            told.append(str(error))
+    return _back("/approvals", f"{len(asked) - len(told)} decided. {' '.join(told)}".strip())
+
+
 @router.post("/approvals/{question}")
 async def decide(request: Request, caller: Decider, question: str) -> Response:
     """Settle a question, and go back to where it was asked; somebody faster is told there."""
@@ -165,7 +184,10 @@ async def _done(work: object, back: str) -> Response:
 async def _form(request: Request) -> dict[str, str]:
     """The fields of a form, which is sent URL-encoded."""
     body = (await request.body()).decode(errors="replace")
-    return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=100))
+    try:
+        return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=1_000))
+    except ValueError:
+        raise Problem(422, "a form of the console has fewer fields than this") from None
 
 
 def _back(path: str, told: str = "") -> Response:

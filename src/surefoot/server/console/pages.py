@@ -20,7 +20,7 @@ from surefoot.runs.documents import answerable
 from surefoot.server.access import Reader, Runner, own
 from surefoot.server.approvals import open_questions
 from surefoot.server.console.rendering import page
-from surefoot.server.console.views import events_view, messages_view, question_view, run_view, spans_view
+from surefoot.server.console.views import batches_view, events_view, messages_view, question_view, run_view, spans_view
 from surefoot.server.runs import found_page
 from surefoot.server.shapes import RunFilter, Status
 from surefoot.server.tokens import Caller
@@ -87,7 +87,15 @@ async def approvals_page(request: Request, caller: Reader) -> Response:
     """The inbox of open questions."""
     found = await open_questions(request.app.state.application, caller)
     shown = [question_view(run, question) for run, question in found]
-    return await page(request, caller, "approvals.html", here="/approvals", live="/console/changes", questions=shown)
+    return await page(
+        request,
+        caller,
+        "approvals.html",
+        here="/approvals",
+        live="/console/changes",
+        questions=shown,
+        batches=batches_view(shown),
+    )
 
 
 @router.get("/chat")

@@ -22,8 +22,16 @@ from surefoot.telemetry.span import Span
 from surefoot.telemetry.statistics import Row, quantile
 
 __all__ = [
-    "events_view", "memory_view", "messages_view", "question_view", "row_view", "run_view", "spans_view", "subject_view",
-]  # fmt: skip
+    "batches_view",
+    "events_view",
+    "memory_view",
+    "messages_view",
+    "question_view",
+    "row_view",
+    "run_view",
+    "spans_view",
+    "subject_view",
+]
 
 #: What a page shows at most: of one text, of messages, spans and events.
 _TEXT, _MESSAGES, _SPANS, _EVENTS = 20_000, 400, 2_000, 2_000
@@ -82,6 +90,15 @@ def question_view(run: Run[Any], question: Request) -> dict[str, Any]:
         "age": duration(max(0, now - question.asked_at)),
         "expires": duration(max(0, question.expires_at - now)) if question.expires_at else "",
     }
+
+
+def batches_view(questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The questions about calls that the same rules of the same tool ask, where there are several."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for one in questions:
+        if one["kind"] == "call":
+            found.setdefault((one["tool"], one["rules"]), []).append(one)
+    return [{"tool": tool, "rules": rules, "questions": some} for (tool, rules), some in found.items() if len(some) > 1]
 
 
 def messages_view(messages: Sequence[Message]) -> list[dict[str, Any]]:
