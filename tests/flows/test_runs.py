@@ -13,6 +13,8 @@ from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.errors import ConfigurationError, RunConflict, RunNotFound
 from surefoot.core.messages import File, Image, Message, Text
+from surefoot.core.tool import ToolContext
+from surefoot.telemetry.spans import spans_of
 from surefoot.testing.clock import ManualClock
 from surefoot.testing.models import FunctionModel, ScriptedModel
 from surefoot.tools.function import tool
@@ -267,3 +269,18 @@ async def test_events_may_be_read_from_any_point(store: str) -> None:
         assert [record.seq for record in every] == list(range(1, len(every) + 1))
         assert await app.events(run, after=3) == every[3:]
         assert await tags(app, run)
+
+
+async def test_a_tool_hands_the_trace_on(store: str) -> None:
+    sent: list[dict[str, str]] = []
+
+    @tool(effect="read")
+    def ask_elsewhere(context: ToolContext[Any]) -> str:
+        sent.append(context.trace_headers)
+        return "asked"
+
+    agent = Agent("clerk", model=ScriptedModel(("ask_elsewhere", {}), "done"), tools=[ask_elsewhere])
+    async with opened(store) as app:
+        run = await app.run(agent, "go", traceparent=f"00-{'ab' * 16}-{'cd' * 8}-01", tracestate="shop=1")
+        [call] = [span for span in spans_of(await app.events(run)) if span.kind == "tool"]
+    assert sent == [{"traceparent": f"00-{'ab' * 16}-{call.id}-01", "tracestate": "shop=1"}]
