@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.server.service import KEEPING, serving
+from tests.components import require
+
+require("server")
+
+from tests.server.service import KEEPING, serving  # noqa: E402
 
 
 async def test_runs_are_counted_and_scraped() -> None:
