@@ -119,7 +119,8 @@ async def fill(folder: Path, outside: Path) -> None:
     async def acknowledged(inside: Store, records: Sequence[Record]) -> None:
         os.write(file, "".join([f"{r.stream} {r.seq} {tag_of(r.event)}\n" for r in records]).encode())
         for record in records:
-            if isinstance(record.event, ev.RunWarned):
+            # A run may be warned of other things as well: these calls go nowhere.
+            if isinstance(record.event, ev.RunWarned) and record.event.kind == "disk_full" and not full.done():
                 full.set_result(f"{record.event.kind} {record.event.message}")
 
     ballast = folder / "ballast"
