@@ -135,8 +135,8 @@ class Add(Job[RunRow | str]):
         return self._started.tenant, self._started.user, self._started.key
 
 
-class Claim(Job[int | None]):
-    """See `Leases.claim`; the answer is the epoch."""
+class Claim(Job[tuple[int, list[Record]] | None]):
+    """See `Leases.claim`; the answer is the epoch, and the run's events, or none of them where they are to be read."""
 
     __slots__ = ("_digest", "_run", "_seconds", "_worker")
 
@@ -151,7 +151,7 @@ class Claim(Job[int | None]):
         """Load the lease as it is now."""
         batch.stale.append(self._run)
 
-    def plan(self, batch: Batch) -> int | None:
+    def plan(self, batch: Batch) -> tuple[int, list[Record]] | None:
         """Take the run, if it is to be had."""
         entry = batch.ledger.find(self._run) if self._run != rules.APP else None
         if entry is None or entry.held or not rules.claimable(entry, batch.now):
@@ -160,10 +160,12 @@ class Claim(Job[int | None]):
         event = RunClaimed(self._worker, self._digest, batch.ledger.position if epoch == 1 else 0)
         entry.epoch, entry.owner = epoch, self._worker
         entry.lease_until = batch.now + int(self._seconds * 1_000_000)
-        batch.write(entry, [encode(event)], epoch)
+        first = batch.ledger.firsts.pop(self._run, None)
+        known = [first] if first is not None and first.seq == entry.head else []
+        records = batch.write(entry, [encode(event)], epoch)
         entry.claimed = batch.ledger.position
         batch.moved(entry)
-        return epoch
+        return epoch, [*known, *records] if known else []
 
 
 class Renew(Job[None]):

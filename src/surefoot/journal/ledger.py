@@ -66,6 +66,8 @@ class Ledger:
         self.sql = sql
         self.position = 0
         self.key = 0
+        #: The first events of runs that were added here and not claimed yet.
+        self.firsts: dict[str, Record] = {}
         self._certain = 0
         self._entries: dict[str, Entry] = {}
         self._chance, self._taken = b"", 0
@@ -95,6 +97,7 @@ class Ledger:
     def forget(self) -> None:
         """Remember nothing of any stream."""
         self._entries.clear()
+        self.firsts.clear()
 
     def drop(self, stream: str) -> None:
         """Remember nothing of one stream."""
@@ -224,7 +227,7 @@ class Batch:
                 self.now,
             ]
         )
-        self.write(entry, [encoded], 0)
+        (self.ledger.firsts[run],) = self.write(entry, [encoded], 0)
         return entry
 
     def moved(self, entry: Entry) -> None:

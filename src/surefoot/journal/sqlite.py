@@ -136,8 +136,11 @@ class SqliteStore:
 
     async def claim(self, run: str, worker: str, seconds: float, agent_digest: str = "") -> Claim | None:
         """See `Leases.claim`."""
-        epoch = await self._open.submit(jobs.Claim(run, worker, seconds, agent_digest))
-        return None if epoch is None else Claim(run, epoch, await self._reading.read(run, 0, None))
+        claimed = await self._open.submit(jobs.Claim(run, worker, seconds, agent_digest))
+        if claimed is None:
+            return None
+        epoch, records = claimed
+        return Claim(run, epoch, records or await self._reading.read(run, 0, None))
 
     async def renew(self, worker: str, seconds: float) -> None:
         """See `Leases.renew`."""
