@@ -49,7 +49,10 @@ class Settings:
         trace_days: days after which such a file is deleted; 0 keeps them.
         otel: whether traces, metrics and logs are sent to an OpenTelemetry collector, which the standard variables name.
         webhook: the address that is told, by a signed POST, when a run ends or waits for a human; empty: none is.
-        webhook_secret: what these are signed with.
+        approvals_webhook: the address that is told, by a signed POST, of each question to a human; empty: none is.
+        deciders: whom that address may hand a link to decide with, ``dana, joe``; needs ``url``.
+        url: this server's address as people reach it, which links begin with.
+        webhook_secret: what the posts are signed with, and the links, which takes 16 bytes at least.
         log: ``json`` or ``pretty`` prints what happens to standard error; empty: nothing is printed.
         semconv: the version of the semantic conventions whose names are sent; empty: the newest that is known.
 
@@ -81,6 +84,9 @@ class Settings:
     trace_days: float = 0.0
     otel: bool = False
     webhook: str = ""
+    approvals_webhook: str = ""
+    deciders: str = ""
+    url: str = ""
     webhook_secret: str = ""
     log: str = ""
     semconv: str = ""

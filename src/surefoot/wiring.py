@@ -164,15 +164,12 @@ def _sinks(settings: Settings) -> list[Sink]:
         from surefoot.telemetry.otel import Otel
 
         sinks.append(Otel(version=settings.semconv) if settings.semconv else Otel())
-    if settings.webhook:
-        from surefoot.approvals.notices import RunWebhook
+    if settings.webhook or settings.approvals_webhook:
+        from surefoot.approvals import notices
 
-        if not settings.webhook_secret:
-            raise ConfigurationError("runs are posted signed: set SUREFOOT_WEBHOOK_SECRET to what the receiver knows as well")
-        try:
-            sinks.append(RunWebhook(settings.webhook, settings.webhook_secret.encode()))
-        except ValueError as error:
-            raise ConfigurationError(f"SUREFOOT_WEBHOOK: {error}; write https://…") from None
+        sinks += notices.posts(
+            settings.webhook, settings.approvals_webhook, settings.webhook_secret, settings.url, settings.deciders
+        )
     return sinks
 
 

@@ -29,7 +29,7 @@ class Counting(MemoryStore):
 
     reads = 0
 
-    async def read(self, stream: str, after: int = 0, limit: int | None = None) -> list[Record]:
+    async def read(self, stream: str | None, after: int = 0, limit: int | None = None) -> list[Record]:
         self.reads += 1
         return await super().read(stream, after, limit)
 

@@ -167,7 +167,7 @@ class Around:
 class FromTheFuture(Around):
     """A store on which every run holds an event of a newer version in place of its first tool's start."""
 
-    async def read(self, stream: str, after: int = 0, limit: int | None = None) -> Any:
+    async def read(self, stream: str | None, after: int = 0, limit: int | None = None) -> Any:
         return _aged(await self._store.read(stream, after, limit))
 
     async def claim(self, run: str, worker: str, seconds: float, agent_digest: str = "") -> Any:
@@ -197,7 +197,7 @@ async def test_a_newer_event_that_comes_while_a_run_is_in_work_lets_go_of_it(sto
     class Meanwhile(Around):
         """As if a newer version had steered the run."""
 
-        async def read(self, stream: str, after: int = 0, limit: int | None = None) -> Any:
+        async def read(self, stream: str | None, after: int = 0, limit: int | None = None) -> Any:
             unknown = ev.Unknown("tea.served", "{}")
             return [
                 msgspec.structs.replace(record, event=unknown) if isinstance(record.event, ev.MessageReceived) else record
@@ -226,7 +226,7 @@ class Gone(Around):
         self._there()
         return await self._store.append(stream, events, **how)
 
-    async def read(self, stream: str, after: int = 0, limit: int | None = None) -> Any:
+    async def read(self, stream: str | None, after: int = 0, limit: int | None = None) -> Any:
         self._there()
         return await self._store.read(stream, after, limit)
 
@@ -280,7 +280,7 @@ async def test_a_store_that_is_gone_is_told_of_and_waited_for(store: str, caplog
 class Unreadable(Around):
     """A store that cannot be read at the moment."""
 
-    async def read(self, stream: str, after: int = 0, limit: int | None = None) -> Any:
+    async def read(self, stream: str | None, after: int = 0, limit: int | None = None) -> Any:
         raise StoreUnavailable("not at the moment")
 
 

@@ -77,14 +77,16 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(store: str = "memory:", agents: Sequence[Agent[Any, Any]] = AGENTS, **options: Any) -> AsyncIterator[Service]:
-    """Serve agents on a free port; whatever is done inside is done within 20 seconds."""
+async def serving(
+    store: str = "memory:", agents: Sequence[Agent[Any, Any]] = AGENTS, *, seconds: float = 20, **options: Any
+) -> AsyncIterator[Service]:
+    """Serve agents on a free port; whatever is done inside is done within so many seconds."""
     app = App(store, agents=agents, settings=QUICK)
     with socket.create_server(("127.0.0.1", 0)) as bound:
         made = create(app, **options)
         config = uvicorn.Config(made.asgi, log_level="error", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(seconds):
             task = asyncio.create_task(server._serve([bound]))
             service = Service(app, f"http://127.0.0.1:{bound.getsockname()[1]}")
             try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +14,13 @@ require("server", "playwright", "chromium")
 from axe_playwright_python.async_playwright import Axe  # noqa: E402
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright, expect  # noqa: E402
 
+from tests.package.source import ROOT  # noqa: E402
 from tests.server.service import KEEPING, Service, serving  # noqa: E402
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
+#: Where the screenshots stay to be looked at.
+SEEN = ROOT / "build" / "screenshots"
 WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 
 
@@ -51,7 +53,7 @@ def _raise(error: object) -> None:
     PROBLEMS.append(str(error))
 
 
-async def test_the_whole_story(browser: Browser, tmp_path: Path) -> None:
+async def test_the_whole_story(browser: Browser) -> None:
     PROBLEMS.clear()
     async with serving(agents=KEEPING) as service:
         asking, deciding = await visitor(browser, service, "operator"), await visitor(browser, service, "approver", NARROW)
@@ -66,11 +68,11 @@ async def test_the_whole_story(browser: Browser, tmp_path: Path) -> None:
         # Without a click, the inbox of the other one fills.
         await expect(deciding.get_by_role("heading", name="May this run?")).to_be_visible()
         await expect(deciding).to_have_title("(1) Approvals")
-        await deciding.screenshot(path=tmp_path / "approvals.png")
+        await deciding.screenshot(path=SEEN / "approvals.png")
         await deciding.get_by_text("Approve with changes").click()
         await deciding.get_by_label("cents").fill("500")
         await expect(deciding.get_by_text("cents: 6200 → 500")).to_be_visible()
-        await deciding.screenshot(path=tmp_path / "edit.png")
+        await deciding.screenshot(path=SEEN / "edit.png")
         await deciding.get_by_role("button", name="Approve as changed").click()
         await expect(deciding.get_by_text("Nobody waits for a decision.")).to_be_visible()
 
@@ -80,13 +82,13 @@ async def test_the_whole_story(browser: Browser, tmp_path: Path) -> None:
         await expect(asking.get_by_text("approval refund")).to_be_visible()
         await asking.get_by_text("Events (").click()
         await expect(asking.get_by_role("code").filter(has_text="approval.decided")).to_be_visible()
-        await asking.screenshot(path=tmp_path / "run.png", full_page=True)
+        await asking.screenshot(path=SEEN / "run.png", full_page=True)
         (run,) = await service.app.list()
         assert (run.status, run.user) == ("done", "operator dana")
         assert PROBLEMS == []
 
 
-async def test_what_was_said_is_found_and_forgotten_and_how_it_goes_is_seen(browser: Browser, tmp_path: Path) -> None:
+async def test_what_was_said_is_found_and_forgotten_and_how_it_goes_is_seen(browser: Browser) -> None:
     PROBLEMS.clear()
     async with serving(agents=KEEPING) as service:
         asking = await visitor(browser, service, "operator")
@@ -97,14 +99,14 @@ async def test_what_was_said_is_found_and_forgotten_and_how_it_goes_is_seen(brow
         found = asking.get_by_role("article").filter(has_text="episode · user")
         await found.get_by_text("Score").click()
         await expect(found.get_by_role("link", name="from this run")).to_be_visible()
-        await asking.screenshot(path=tmp_path / "memory.png")
+        await asking.screenshot(path=SEEN / "memory.png")
         await found.get_by_role("button", name="Forget").click()
         await expect(asking.get_by_text("It is forgotten.")).to_be_visible()
         await expect(asking.get_by_role("article").filter(has_text="episode · user")).to_have_count(0)
         await asking.get_by_role("link", name="Health").click()
         await expect(asking.get_by_role("img", name="Runs:")).to_be_visible()
         await expect(asking.get_by_role("cell", name="agent clerk")).to_be_visible()
-        await asking.screenshot(path=tmp_path / "health.png", full_page=True)
+        await asking.screenshot(path=SEEN / "health.png", full_page=True)
         assert PROBLEMS == []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -14,7 +14,8 @@ require("server")
 from surefoot.core.agent import Agent  # noqa: E402
 from surefoot.server.access import COOKIE  # noqa: E402
 from surefoot.testing.models import FunctionModel  # noqa: E402
-from tests.server.service import KEEPING, Service, events_of, refund, serving  # noqa: E402
+from surefoot.tools.function import tool  # noqa: E402
+from tests.server.service import KEEPING, Service, add, events_of, play, refund, serving  # noqa: E402
 
 HTML = {"Accept": "text/html"}
 EVIL = "<script>alert(1)</script>\u202e\x1b[31m"
@@ -86,6 +87,71 @@ async def test_a_question_is_answered_asked_back_and_approved_with_other_argumen
             answer = await client.post(f"/approvals/{question}", data={"decision": "approve", **wrong})
             assert told in await shown(service, answer.headers["location"])
         assert (await service.app.get(run)).waiting
+
+
+async def test_the_form_of_an_edit_is_the_tools_schema() -> None:
+    @tool
+    def send(
+        text: str, copies: int = 1, urgent: bool = False, how: Literal["post", "mail"] = "post", cc: list[str] | None = None
+    ) -> str:
+        """Send a letter.
+
+        Args:
+            text: what it says.
+            copies: how many.
+            urgent: whether it is.
+            how: the way.
+            cc: who else.
+        """
+        return f"{text} {copies} {urgent} {how} {cc}"
+
+    def play(request: Any) -> Any:
+        last = request.messages[-1]
+        return last.parts[-1].text if last.role == "tool" else ("send", {"text": "Dear\nSir", "how": "mail"})
+
+    async with serving(agents=(Agent("clerk", model=FunctionModel(play), tools=[send]),)) as service:
+        client = service.client(**HTML)
+        run = await service.app.run("clerk", "send it")
+        page = await shown(service, "/approvals")
+        for part in (
+            '<textarea name="edit.text"', 'type="number" step="1" name="edit.copies"', '<select name="edit.urgent"',
+            '<option selected>&#34;mail&#34;</option>', '<input name="edit.cc"', "what it says.",
+        ):  # fmt: skip
+            assert part in page
+        form = {
+            "decision": "approve", "edit.text": "Dear\r\nSir", "edit.copies": "3", "edit.urgent": "true",
+            "edit.how": '"post"', "edit.cc": '["dana"]',
+        }  # fmt: skip
+        await client.post(f"/approvals/{run.waiting[0].id}", data=form)
+        assert str((await service.app.wait(run)).output).endswith("Dear\nSir 3 True post ['dana']")
+
+
+async def test_what_a_model_was_asked_and_said_is_a_page() -> None:
+    agent = Agent("clerk", model=FunctionModel(play), tools=[refund], instructions="You are a clerk.")
+    async with serving(agents=(agent,)) as service:
+        run = await service.app.run("clerk", "refund it", session="s")
+        page = await shown(service, f"/runs/{run.id}")
+        (asked,) = [word.split('"')[0] for word in page.split('href="')[1:] if "/asked/" in word]
+        page = await shown(service, asked)
+        for part in ("You are a clerk.", "<code>refund</code>", "refund it", "6200"):
+            assert part in page
+        await service.app.decide(run.waiting[0], approve=True)
+        run = await service.app.wait(run)
+        page = await shown(service, f"/runs/{run.id}")
+        last = [word.split('"')[0] for word in page.split('href="')[1:] if "/asked/" in word][-1]
+        assert "Done: refunded" in await shown(service, last)
+        assert (await service.client(**HTML).get(f"/runs/{run.id}/asked/1")).status_code == 404
+
+
+async def test_warnings_are_in_the_list_of_runs() -> None:
+    def repeat(request: Any) -> Any:
+        return ("add", {"a": 1, "b": 2})
+
+    async with serving(agents=(Agent("clerk", model=FunctionModel(repeat), tools=[add]),)) as service:
+        run = await service.app.run("clerk", "go")
+        assert run.warnings
+        assert run.warnings[0].replace("_", " ") in await shown(service, "/runs")
+        assert (await service.client().get(f"/api/runs/{run.id}")).json()["warnings"] == list(run.warnings)
 
 
 async def test_questions_of_one_rule_are_decided_together() -> None:

@@ -68,3 +68,18 @@ async def test_the_description_holds_the_events_schemas() -> None:
         assert {"Record", "RunStarted", "ToolIndeterminate", "RunDocument", "ProblemDocument"} <= schemas.keys()
         listed = described["paths"]["/api/runs/{run}/events"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         assert listed == {"type": "array", "items": {"$ref": "#/components/schemas/Record"}}
+
+
+async def test_the_events_of_all_runs_as_json_page_by_page() -> None:
+    async with serving() as service:
+        for tenant in ("theirs", "ours", "theirs", "ours"):
+            await service.app.run("clerk", "hi", tenant=tenant)
+        everybody = service.client(await service.token("viewer"), Accept="application/json")
+        whole = (await everybody.get("/api/events")).json()
+        assert len({record["stream"] for record in whole}) == 4
+        assert (await everybody.get("/api/events", params={"after": whole[2]["position"], "limit": 2})).json() == whole[3:5]
+        ours = service.client(await service.token("viewer", "ann", tenant="ours"), Accept="application/json")
+        mine = (await ours.get("/api/events", params={"limit": 3})).json()
+        mine += (await ours.get("/api/events", params={"after": mine[-1]["position"]})).json()
+        assert {(await service.app.get(record["stream"])).tenant for record in mine} == {"ours"}
+        assert len(mine) == len(whole) / 2

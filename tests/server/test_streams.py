@@ -16,14 +16,14 @@ from surefoot.server.streams import batched  # noqa: E402
 async def test_what_has_come_goes_together_and_silence_is_told() -> None:
     stop, more = asyncio.Event(), asyncio.Event()
 
-    async def items() -> AsyncGenerator[int]:
+    async def items() -> AsyncGenerator[bytes]:
         for number in range(3):
-            yield number
+            yield b"%d;" % number
         await more.wait()
-        yield 3
+        yield b"3;"
         await asyncio.Event().wait()
 
-    async with aclosing(batched(stop, items(), lambda number: b"%d;" % number, silence=0.05)) as chunks:
+    async with aclosing(batched(stop, items(), silence=0.05)) as chunks:
         async with asyncio.timeout(5):
             said = b""
             while b": still here" not in said:
@@ -37,7 +37,7 @@ async def test_what_has_come_goes_together_and_silence_is_told() -> None:
 
 
 async def test_a_stream_that_ends_is_over() -> None:
-    async def items() -> AsyncGenerator[int]:
-        yield 1
+    async def items() -> AsyncGenerator[bytes]:
+        yield b"1;"
 
-    assert b"".join([chunk async for chunk in batched(asyncio.Event(), items(), lambda number: b"%d;" % number)]) == b"1;"
+    assert b"".join([chunk async for chunk in batched(asyncio.Event(), items())]) == b"1;"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+from typing import Self
 
 import msgspec
 
@@ -30,6 +31,11 @@ class Links:
         if len(secret) < _LEAST:
             raise ValueError(f"the secret of links must have at least {_LEAST} bytes")
         self._base, self._secret, self._micros = base.rstrip("/"), secret, int(seconds * 1e6)
+
+    @classmethod
+    def of_server(cls, url: str, secret: bytes) -> Self:
+        """The links that a server at this address answers."""
+        return cls(f"{url.rstrip('/')}/decide", secret)
 
     def made(self, request: Request, decision: str, by: str, now: int) -> str:
         """The link with which ``by`` decides a question so."""

@@ -18,11 +18,12 @@ from urllib.parse import urlsplit
 
 from surefoot.approvals.links import Links
 from surefoot.core import events as ev
+from surefoot.core.errors import ConfigurationError
 from surefoot.core.ports import Channel
 from surefoot.core.request import Callback, Request, visible
 from surefoot.core.state import State
 
-__all__ = ["Notices", "RunWebhook", "Webhook"]
+__all__ = ["Notices", "RunWebhook", "Webhook", "posts"]
 
 _TIMEOUT = 10.0
 #: Microseconds after which nobody wants to be told any more: who begins to listen is not told of all that ever was.
@@ -158,12 +159,31 @@ class RunWebhook:
         """See `Sink.close`; nothing is held back."""
 
 
+def posts(runs: str, questions: str, secret: str, url: str, deciders: str) -> list[Notices | RunWebhook]:
+    """What posts to the addresses of the settings. Raises ConfigurationError, with the variable, for what cannot work."""
+    if not secret:
+        raise ConfigurationError("what is posted is signed: set SUREFOOT_WEBHOOK_SECRET to what the receiver knows as well")
+    people = [name.strip() for name in deciders.split(",") if name.strip()]
+    if people and not url:
+        raise ConfigurationError("links to decide with need an address: set SUREFOOT_URL to where people reach this server")
+    found: list[Notices | RunWebhook] = []
+    try:
+        if runs:
+            found.append(RunWebhook(runs, secret.encode()))
+        if questions:
+            links = Links.of_server(url, secret.encode())
+            found.append(Notices(Webhook(questions, secret.encode(), links=links, deciders=people)))
+    except ValueError as error:
+        raise ConfigurationError(f"SUREFOOT_{'WEBHOOK' if runs and not found else 'APPROVALS_WEBHOOK'}: {error}") from None
+    return found
+
+
 class _Address:
     """Where something is posted to, signed."""
 
     def __init__(self, url: str, secret: bytes) -> None:
         if urlsplit(url).scheme not in ("http", "https"):
-            raise ValueError(f"{url!r} is no web address")
+            raise ValueError(f"{url!r} is no web address; write https://…")
         self._url, self._secret = url, secret
         self.name = f"webhook {urlsplit(url).netloc}"
 

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from surefoot.approvals.links import Links
 from surefoot.cli.codes import Code
 from surefoot.cli.configured import ConfigOption, configure
 from surefoot.cli.loop import complete
@@ -24,6 +25,7 @@ from surefoot.clock import SystemClock
 from surefoot.core.errors import ConfigurationError, MissingExtra
 from surefoot.runs.ages import period
 from surefoot.server.tokens import Tokens
+from surefoot.settings import Settings
 
 __all__ = ["add"]
 
@@ -85,7 +87,7 @@ def serve(
         with _bound(host, port) as bound:
             address = f"[{host}]" if ":" in host else host
             screen.note(f"listening on http://{address}:{bound.getsockname()[1]} (Ctrl-C stops)")
-            await listen(served(app), bound)
+            await listen(served(app, links=_links(Settings.from_env())), bound)
         return Code.DONE
 
     raise typer.Exit(complete(listening()))
@@ -171,6 +173,11 @@ def revoke(
 async def _any_token(place: Place) -> bool:
     async with place.keeping() as app:
         return bool(await Tokens(app.store, SystemClock()).all())
+
+
+def _links(settings: Settings) -> Links | None:
+    """The links that notices hold, where the settings make any."""
+    return Links.of_server(settings.url, settings.webhook_secret.encode()) if settings.url and settings.webhook_secret else None
 
 
 def _port(text: str) -> int:

@@ -38,6 +38,7 @@ class Picture:
     limits: Limits | None = None
     messages: list[Message] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     incoming: list[Message] = field(default_factory=list)
     calls: dict[str, Call] = field(default_factory=dict)
     requests: dict[str, Request] = field(default_factory=dict)

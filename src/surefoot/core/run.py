@@ -36,6 +36,7 @@ class Run(Generic[Out]):
         usage: tokens so far.
         cost: US dollars so far; None when a price is unknown.
         error: why it failed or was cancelled: kind, message, hint.
+        warnings: the kinds of what it was warned of, as they first came.
         text: the last text the model said.
         trace_id: the W3C trace id, 32 hex digits.
         created_at, updated_at: Unix microseconds.
@@ -52,6 +53,7 @@ class Run(Generic[Out]):
     usage: Usage = Usage()
     cost: float | None = 0.0
     error: Failure | None = None
+    warnings: tuple[str, ...] = ()
     session: str = ""
     user: str = ""
     tenant: str = ""
@@ -84,6 +86,7 @@ def run_of(state: State, output: Output | None = None, waiting: tuple[Request, .
         usage=spent.usage,
         cost=None if spent.cost is None else spent.cost / 1e6,
         error=state.error,
+        warnings=tuple(state.warnings),
         session=started.session,
         user=started.user,
         tenant=started.tenant,

@@ -105,6 +105,8 @@ def _message_received(state: State, event: ev.MessageReceived, record: ev.Record
 
 def _warned(state: State, event: ev.RunWarned, record: ev.Record) -> None:
     state.barren_claims -= event.kind == "newer_event"  # a worker that leaves a run to a newer one has not failed at it
+    if event.kind not in state.warnings:
+        state.warnings.append(event.kind)
     state.pace.noted(event.kind, str(event.data.get("about", "")), state.step)
     if event.tell:
         state.incoming.append(Message("user", (Text(event.tell),)))

@@ -70,7 +70,7 @@ class MemoryStore:
     async def open(self) -> None:
         """See `Store.open`."""
         if self._hub is None:
-            self._hub = Hub(self._next, asyncio.get_running_loop())
+            self._hub = Hub(self.read, asyncio.get_running_loop())
 
     async def close(self) -> None:
         """See `Store.close`; what was kept is still there when it is opened again."""
@@ -98,9 +98,11 @@ class MemoryStore:
             raise HeadMoved(stream, head, len(kept.records))
         return self._write(kept, events, epoch or 0)
 
-    async def read(self, stream: str, after: int = 0, limit: int | None = None) -> list[Record]:
+    async def read(self, stream: str | None, after: int = 0, limit: int | None = None) -> list[Record]:
         """See `Journal.read`."""
-        return self._stream(stream).records[after : None if limit is None else after + limit]
+        records = self._all if stream is None else self._stream(stream).records
+        start = bisect_right(records, after, key=_position) if stream is None else after
+        return records[start : None if limit is None else start + limit]
 
     def follow(self, stream: str | None = None, after: int = 0) -> AsyncGenerator[Record, None]:
         """See `Journal.follow`."""
@@ -390,10 +392,3 @@ class MemoryStore:
                 named -= shelf.digests(other.event)
             for digest in named:
                 del self._blobs[digest]
-
-    async def _next(self, stream: str | None, after: int, limit: int) -> list[Record]:
-        """The next records for a follower."""
-        if stream is not None:
-            return await self.read(stream, after, limit)
-        start = bisect_right(self._all, after, key=_position)
-        return self._all[start : start + limit]

@@ -65,7 +65,7 @@ class SqliteStore:
             if self._writer is not None:
                 return
             writer = Writer(self.path, self._clock, self._settings, self._told, self._projections)
-            self._hub = Hub(self._next, asyncio.get_running_loop(), lambda on: writer.watch(on=on))
+            self._hub = Hub(self.read, asyncio.get_running_loop(), lambda on: writer.watch(on=on))
             self._seen = await writer.start()
             self._reader = Reader(self.path, self._settings.busy)
             self._writer = writer
@@ -101,9 +101,11 @@ class SqliteStore:
             self._room.check()
         return await self._open.append(jobs.Append(stream, events, head, epoch, barrier=barrier))
 
-    async def read(self, stream: str, after: int = 0, limit: int | None = None) -> list[Record]:
+    async def read(self, stream: str | None, after: int = 0, limit: int | None = None) -> list[Record]:
         """See `Journal.read`."""
-        return await self._reading.read(stream, after, limit)
+        if stream is not None:
+            return await self._reading.read(stream, after, limit)
+        return await self._reading.read_all(after, -1 if limit is None else limit)
 
     def follow(self, stream: str | None = None, after: int = 0) -> AsyncGenerator[Record, None]:
         """See `Journal.follow`."""
@@ -256,9 +258,3 @@ class SqliteStore:
         while self._own and self._own[0][1] < position:
             self._own.popleft()
         return bool(self._own) and self._own[0][0] <= position
-
-    async def _next(self, stream: str | None, after: int, limit: int) -> list[Record]:
-        """The next records for a follower."""
-        if stream is None:
-            return await self._reader.read_all(after, limit)
-        return await self._reader.read(stream, after, limit)

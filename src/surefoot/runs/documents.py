@@ -24,6 +24,7 @@ def run_document(run: Run[Any]) -> dict[str, Any]:
         "status": run.status,
         "output": to_json(run.output),
         "error": _failure(run.error),
+        "warnings": list(run.warnings),
         "waiting": [request_document(request) for request in answerable(run)],
         "text": run.text,
         "steps": run.steps,
@@ -73,7 +74,8 @@ def _failure(error: Failure | None) -> dict[str, Any] | None:
 
 
 def request_document(request: Request) -> dict[str, Any]:
-    """One open question."""
+    """One open question: what it asks, which rules ask it of whom, and who has said what so far."""
+    verdict = request.verdict
     return {
         "id": request.id,
         "run": request.run,
@@ -82,6 +84,15 @@ def request_document(request: Request) -> dict[str, Any]:
         "arguments": request.args,
         "effect": request.effect,
         "reason": request.reason,
+        "digest": request.digest,
+        "rules": list(verdict.rules) if verdict else [],
+        "roles": [list(some) for some in verdict.roles] if verdict else [],
+        "quorum": verdict.quorum if verdict else 1,
+        "may_edit": None if verdict is None or verdict.may_edit is None else list(verdict.may_edit),
+        "origins": dict(verdict.origins) if verdict else {},
+        "votes": [{"by": vote.by, "approve": vote.approve, "reason": vote.reason} for vote in request.votes],
+        "path": list(request.path),
+        "user": request.user,
         "asked_at": instant(request.asked_at),
         "expires_at": instant(request.expires_at),
     }

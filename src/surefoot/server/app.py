@@ -12,12 +12,13 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from surefoot.app import App
+from surefoot.approvals.links import Links
 from surefoot.clock import SystemClock
-from surefoot.server import approvals, compatible, events, figures, health, memory, problems, runs
-from surefoot.server.console import changes, forms, lookups, pages
+from surefoot.server import agui, approvals, compatible, events, figures, health, memory, problems, runs
+from surefoot.server.console import changes, deciding, forms, lookups, pages
 from surefoot.server.console.rendering import environment
 from surefoot.server.guard import Guard
-from surefoot.server.shapes import ProblemDocument
+from surefoot.server.shapes import STATUSES, ProblemDocument
 from surefoot.server.tokens import Tokens
 from surefoot.telemetry.follower import Follower
 from surefoot.telemetry.metrics import Metrics
@@ -25,7 +26,7 @@ from surefoot.telemetry.metrics import Metrics
 __all__ = ["Service", "create"]
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemDocument, "content": {"application/problem+json": {}}} for status in (401, 403, 404, 409, 422, 429)
+    status: {"model": ProblemDocument, "content": {"application/problem+json": {}}} for status in STATUSES
 }
 
 
@@ -37,10 +38,11 @@ class Service:
     stop: Callable[[], None]
 
 
-def create(application: App, *, size: int = 2_000_000, rate: float = 200.0) -> Service:
+def create(application: App, *, size: int = 2_000_000, rate: float = 200.0, links: Links | None = None) -> Service:
     """An ASGI application that serves ``application``, which it opens and closes.
 
-    ``size`` bounds a request's body in bytes, ``rate`` the requests a second from one address in the long run.
+    ``size`` bounds a request's body in bytes, ``rate`` the requests a second from one address in the long run; ``links`` are
+    those that it answers under ``/decide``.
     """
     tasks: set[asyncio.Task[Any]] = set()
 
@@ -64,9 +66,9 @@ def create(application: App, *, size: int = 2_000_000, rate: float = 200.0) -> S
     )  # fmt: skip
     api.state.application, api.state.tokens = application, Tokens(application.store, SystemClock())
     api.state.background, api.state.stop, api.state.pages = background, asyncio.Event(), environment()
-    api.state.metrics = Metrics()
+    api.state.metrics, api.state.links = Metrics(), links
     problems.install(api)
-    for part in (runs, events, approvals, compatible, figures, health, memory, pages, lookups, forms, changes):
+    for part in (runs, events, approvals, compatible, agui, figures, health, memory, pages, lookups, forms, changes, deciding):
         api.include_router(part.router)
     described = api.openapi
 

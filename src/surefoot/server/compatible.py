@@ -26,12 +26,30 @@ from surefoot.runs.documents import answerable, to_json
 from surefoot.runs.intake import RunOptions
 from surefoot.server.access import Reader, Runner, own
 from surefoot.server.problems import Problem
+from surefoot.server.shapes import STATUSES
 from surefoot.server.tokens import Caller
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["compatible"])
 _TEXT = 1_000_000
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong, as that API says it."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorDocument(BaseModel):
+    """An error of that API."""
+
+    error: ErrorDetail
+
+
+router = APIRouter(prefix="/v1", tags=["compatible"], responses={status: {"model": ErrorDocument} for status in (*STATUSES, 502)})
 
 
 class Said(BaseModel):

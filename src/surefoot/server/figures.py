@@ -41,7 +41,7 @@ async def how_it_goes(request: Request, caller: Reader, since: Age = "1h") -> di
     }  # fmt: skip
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request, caller: Reader) -> PlainTextResponse:
     """The sums of all runs, as Prometheus scrapes them."""
     _of_all(caller.tenant)

@@ -48,11 +48,13 @@ class Guard:
             return
         wait = self._too_fast(scope)
         if wait:
-            answer = problem(429, "too many requests; wait as Retry-After says", {"retry-after": str(int(wait) + 1)})
+            answer = problem(
+                scope["path"], 429, "too many requests; wait as Retry-After says", {"retry-after": str(int(wait) + 1)}
+            )
             await answer(scope, receive, send)
             return
         if self._declared(scope) > self._size:
-            await self._too_large()(scope, receive, send)
+            await self._too_large(scope)(scope, receive, send)
             return
         await self._bounded(scope, receive, send)
 
@@ -84,10 +86,10 @@ class Guard:
             if not cut:
                 raise
         if cut and not begun:
-            await self._too_large()(scope, receive, send)
+            await self._too_large(scope)(scope, receive, send)
 
-    def _too_large(self) -> ASGIApp:
-        return problem(413, f"a request may have at most {self._size} bytes")
+    def _too_large(self, scope: Scope) -> ASGIApp:
+        return problem(scope["path"], 413, f"a request may have at most {self._size} bytes")
 
     def _declared(self, scope: Scope) -> int:
         for name, value in scope["headers"]:

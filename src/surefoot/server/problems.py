@@ -40,8 +40,14 @@ class Problem(Exception):
         super().__init__(detail)
 
 
-def problem(status: int, detail: str, headers: dict[str, str] | None = None, more: dict[str, Any] | None = None) -> JSONResponse:
-    """A problem document, with ``more`` members."""
+def problem(
+    path: str, status: int, detail: str, headers: dict[str, str] | None = None, more: dict[str, Any] | None = None
+) -> JSONResponse:
+    """A problem document, with ``more`` members; below ``/v1`` an error in the form of that protocol."""
+    if path.startswith("/v1/"):
+        kind = "invalid_request_error" if status < 500 else "server_error"
+        told = {"message": detail, "type": kind, "param": None, "code": (more or {}).get("error")}
+        return JSONResponse({"error": told}, status, headers)
     body = {**(more or {}), "type": "about:blank", "title": http.HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
@@ -88,11 +94,7 @@ def _answer(
         shown = {"who": None, "asked": 0, "here": "", "live": "", "told": "", "detail": detail}
         html = request.app.state.pages.get_template("problem.html").render(title=http.HTTPStatus(status).phrase, **shown)
         return HTMLResponse(html, status)
-    if request.url.path.startswith("/v1/"):
-        kind = "invalid_request_error" if status < 500 else "server_error"
-        told = {"message": detail, "type": kind, "param": None, "code": more.get("error")}
-        return JSONResponse({"error": told}, status, headers)
-    return problem(status, detail, headers, more)
+    return problem(request.url.path, status, detail, headers, more)
 
 
 def _person(request: Request) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "STATUSES",
     "AgentDocument",
     "Cancel",
     "Decision",
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 Status = Literal["ready", "running", "waiting", "done", "failed", "cancelled"]
+#: What a request can come to that is not what it asked for.
+STATUSES = (400, 401, 403, 404, 409, 413, 422, 429, 503, 507)
 _NAME = 200
 _TEXT = 1_000_000
 
@@ -118,6 +121,14 @@ class FailureDocument(BaseModel):
     hint: str
 
 
+class VoteDocument(BaseModel):
+    """What one person said to a question that takes several."""
+
+    by: str
+    approve: bool
+    reason: str
+
+
 class RequestDocument(BaseModel):
     """An open question to a human."""
 
@@ -130,6 +141,15 @@ class RequestDocument(BaseModel):
     arguments: Any
     effect: str
     reason: str
+    digest: str = Field(description="binds a decision to this call")
+    rules: list[str]
+    roles: list[list[str]] = Field(description="for each rule the roles of which one is enough")
+    quorum: int
+    may_edit: list[str] | None = Field(description="the arguments that an approval may change; null for any")
+    origins: dict[str, str] = Field(description="where each argument's value came from")
+    votes: list[VoteDocument]
+    path: list[str] = Field(description="the runs from the root to the one that asks")
+    user: str
     asked_at: str | None
     expires_at: str | None
 
@@ -144,6 +164,7 @@ class RunDocument(BaseModel):
     status: str = Field(description="ready, running, waiting, done, failed or cancelled")
     output: Any
     error: FailureDocument | None
+    warnings: list[str] = Field(description="the kinds of what it was warned of")
     waiting: list[RequestDocument]
     text: str
     steps: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
@@ -42,16 +42,14 @@ async def until(stop: asyncio.Event, items: AsyncGenerator[T]) -> AsyncGenerator
             stopped.cancel()
 
 
-async def batched(
-    stop: asyncio.Event, items: AsyncGenerator[T], encode: Callable[[T], bytes], silence: float = _SILENCE
-) -> AsyncGenerator[bytes]:
-    """Items as chunks of an event stream: all that have come by then in one. Ends with the items, or once ``stop`` is set."""
+async def batched(stop: asyncio.Event, events: AsyncGenerator[bytes], silence: float = _SILENCE) -> AsyncGenerator[bytes]:
+    """Events of a stream in chunks, all that have come by then in one. Ends with the events, or once ``stop`` is set."""
     waiting: asyncio.Queue[bytes | None] = asyncio.Queue(_MOST)
 
     async def fill() -> None:
-        async with aclosing(until(stop, items)) as coming:
-            async for item in coming:
-                await waiting.put(encode(item))
+        async with aclosing(until(stop, events)) as coming:
+            async for event in coming:
+                await waiting.put(event)
         await waiting.put(None)
 
     filling = asyncio.create_task(fill())

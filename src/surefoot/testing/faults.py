@@ -158,7 +158,7 @@ class FaultyStore:
         if not self._faults.shared:
             await self.inside.close()
 
-    async def read(self, stream: str, after: int = 0, limit: int | None = None) -> list[Record]:
+    async def read(self, stream: str | None, after: int = 0, limit: int | None = None) -> list[Record]:
         """See `Journal.read`."""
         self._alive()
         return await self.inside.read(stream, after, limit)

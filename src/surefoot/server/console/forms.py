@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +18,8 @@ from surefoot.core.run import Run
 from surefoot.runs.intake import RunOptions
 from surefoot.server.access import COOKIE, Decider, Runner, own, same_origin
 from surefoot.server.approvals import settle
+from surefoot.server.console.asked import schema_of
+from surefoot.server.console.editing import edited, fields_of
 from surefoot.server.memory import forgotten
 from surefoot.server.problems import Problem
 from surefoot.server.shapes import Decision
@@ -89,7 +90,7 @@ async def decide(request: Request, caller: Decider, question: str) -> Response:
     run = await own(request, caller, question.partition(":")[0])
     try:
         given = {name: value for name, value in form.items() if not name.startswith("edit.")}
-        decision = Decision.model_validate({**given, "edit": _edit(run, question, form)})
+        decision = Decision.model_validate({**given, "edit": await _edit(request.app.state.application, run, question, form)})
         await settle(request.app.state.application, caller, question, decision)
     except ValueError:  # of pydantic, or no JSON
         return _back(back, "That does not answer the question.")
@@ -158,16 +159,10 @@ async def chat(request: Request, caller: Runner) -> Response:
     return _back(back)
 
 
-def _edit(run: Run[object], question: str, form: Mapping[str, str]) -> dict[str, Any] | None:
-    """The arguments that a form changes: text as it is, anything else as JSON. Raises ValueError for what is no JSON."""
+async def _edit(application: App, run: Run[object], question: str, form: Mapping[str, str]) -> dict[str, Any] | None:
+    """The arguments that a form changes. Raises ValueError for what is no JSON."""
     asked = next((one for one in run.waiting if one.id == question), None)
-    changed: dict[str, Any] = {}
-    for name, was in asked.args.items() if asked else ():
-        text = form.get(f"edit.{name}")
-        value = was if text is None else text if isinstance(was, str) else json.loads(text)
-        if value != was:
-            changed[name] = value
-    return changed or None
+    return edited(asked, fields_of(asked, await schema_of(application, run, asked)), form) if asked else None
 
 
 async def _done(work: object, back: str) -> Response:

@@ -16,9 +16,9 @@ from surefoot.core.errors import SessionNotFound
 from surefoot.core.messages import text_of
 from surefoot.core.run import Run
 from surefoot.core.state import fold
-from surefoot.runs.documents import answerable
 from surefoot.server.access import Reader, Runner, own
 from surefoot.server.approvals import open_questions
+from surefoot.server.console.asked import asked_of, asking, schema_of
 from surefoot.server.console.rendering import page
 from surefoot.server.console.views import batches_view, events_view, messages_view, question_view, run_view, spans_view
 from surefoot.server.runs import found_page
@@ -76,17 +76,26 @@ async def run_page(request: Request, caller: Reader, run: str) -> Response:
     view = {**run_view(found), "asked_for": f"{human / 1e6:.1f} s" if human else ""}
     return await page(
         request, caller, "run.html", live=f"/console/changes?run={found.id}", run=view, seq=state.seq,
-        questions=[question_view(found, question) for question in answerable(found)],
+        questions=await asked_of(request.app.state.application, found),
         messages=messages_view([*state.messages, *state.incoming]),  # what was said lately, its model has not read yet
         spans=spans_view(spans, int(time.time() * 1e6)), events=events_view(records),
     )  # fmt: skip
+
+
+@router.get("/runs/{run}/asked/{seq}")
+async def asked_page(request: Request, caller: Reader, run: str, seq: int) -> Response:
+    """What a model was asked in one step of a run, and what it said."""
+    found = await own(request, caller, run)
+    application: App = request.app.state.application
+    return await page(request, caller, "asked.html", run=run_view(found), **await asking(application, found, seq))
 
 
 @router.get("/approvals")
 async def approvals_page(request: Request, caller: Reader) -> Response:
     """The inbox of open questions."""
     found = await open_questions(request.app.state.application, caller)
-    shown = [question_view(run, question) for run, question in found]
+    application: App = request.app.state.application
+    shown = [question_view(run, question, await schema_of(application, run, question)) for run, question in found]
     return await page(
         request,
         caller,
@@ -119,7 +128,7 @@ async def chat_page(
         agent=agent or (last.agent if last else ""), agents=sorted(application.agents),
         back=f"/chat?{urlencode({'session': session})}",
         sessions=await _sessions(application, caller), messages=messages_view(messages), working=working,
-        questions=[question_view(last, question) for question in answerable(last)] if last else [],
+        questions=await asked_of(application, last) if last else [],
         error=f"{last.error.kind}: {last.error.message} {last.error.hint}" if last and last.error else "",
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from surefoot.core.run import Run
 from surefoot.recovery.health import Subject
 from surefoot.runs.documents import instant, to_json
 from surefoot.runs.writing import block, cost, duration, short
+from surefoot.server.console.editing import fields_of
 from surefoot.server.tokens import Caller
 from surefoot.telemetry.span import Span
 from surefoot.telemetry.statistics import Row, quantile
@@ -57,14 +58,14 @@ def run_view(run: Run[Any], what: str = "") -> dict[str, Any]:
         "begun": instant(run.created_at),
         "begun_short": _clock(run.created_at),
         "error": run.error,
+        "warnings": ", ".join(run.warnings).replace("_", " "),
     }
 
 
-def question_view(run: Run[Any], question: Request) -> dict[str, Any]:
-    """An open question, with its arguments one by one."""
+def question_view(run: Run[Any], question: Request, schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """An open question, with its arguments one by one, and the form that changes them; ``schema`` is that of the tool."""
     now = int(time.time() * 1e6)
     origins = question.verdict.origins if question.verdict else {}
-    editable = question.verdict.may_edit if question.verdict else None
     return {
         "id": question.id,
         "run": question.run,
@@ -75,19 +76,15 @@ def question_view(run: Run[Any], question: Request) -> dict[str, Any]:
         "reason": question.reason,
         "digest": question.digest,
         "arguments": [
-            {
-                "name": name,
-                "value": _json(value),
-                "origin": origins.get(name, ""),
-                "changes": editable is None or name in editable,
-            }
-            for name, value in question.args.items()
+            {"name": name, "value": _json(value), "origin": origins.get(name, "")} for name, value in question.args.items()
         ],
+        "fields": fields_of(question, schema),
         "roles": " and ".join(" or ".join(some) for some in question.verdict.roles) if question.verdict else "",
         "quorum": question.verdict.quorum if question.verdict else 1,
         "votes": [f"{vote.by}: {'yes' if vote.approve else 'no'}" for vote in question.votes],
         "rules": ", ".join(question.verdict.rules) if question.verdict else "",
         "age": duration(max(0, now - question.asked_at)),
+        "until": question.expires_at // 1_000,
         "expires": duration(max(0, question.expires_at - now)) if question.expires_at else "",
     }
 
@@ -128,6 +125,7 @@ def spans_view(spans: Iterable[Span], now: int) -> list[dict[str, Any]]:
                 "took": duration(end - span.start) if span.end else "now",
                 "error": span.error,
                 "facts": _facts(span),
+                "asked": span.seq if span.kind == "model" and "purpose" not in span.attributes else 0,
             }
         )
     return shown

@@ -11,6 +11,7 @@ from surefoot.core import events as ev
 from surefoot.core.errors import Fenced, HeadMoved, JournalError, RunNotFound
 from surefoot.core.messages import Text, ToolCall
 from surefoot.core.ports import Store
+from surefoot.core.rows import Query
 from surefoot.core.values import Failure
 from surefoot.testing.clock import ManualClock
 from surefoot.testing.contracts.scenes import begin, end, launch, received, say, take, until
@@ -208,6 +209,18 @@ class JournalContract:
             assert await take(records, 3) == wrote
         async with aclosing(store.follow("r", 3)) as records, aclosing(store.follow("r", 3)) as others:
             assert await take(records, 1) == await take(others, 1) == wrote[2:]
+
+    async def test_reading_everything(self, store: Store) -> None:
+        """Of all streams, in the order of their positions, from one of them on, so many at most."""
+        for run in ("a", "b", "a", "b"):
+            if run not in [row.id for row in await store.find(Query())]:
+                await launch(store, run)
+            await store.append(run, [say(run)], head=None)
+        everything = await store.read(None)
+        assert [record.stream for record in everything] == ["a", "a", "b", "b", "a", "b"]
+        assert [record.position for record in everything] == sorted(record.position for record in everything)
+        assert await store.read(None, everything[1].position, 2) == everything[2:4]
+        assert await store.read(None, everything[-1].position) == []
 
     async def test_following_everything(self, store: Store) -> None:
         """All streams in order of position."""

@@ -6,7 +6,7 @@ let due = 0;
 
 function busy() {
   const active = document.activeElement;
-  const typing = active && active.matches("input:not([type=hidden])") && active.value !== "" && active.closest("form[method=post]");
+  const typing = active && active.matches("input:not([type=hidden]), textarea") && active.value !== "" && active.closest("form[method=post]");
   return typing || document.querySelector("main details[open]");
 }
 
@@ -58,6 +58,19 @@ document.addEventListener("input", (event) => {
   const changed = [...form.querySelectorAll("[data-was]")].filter((field) => field.value !== field.dataset.was);
   shown.textContent = changed.map((field) => `${field.name.slice(5)}: ${field.dataset.was} → ${field.value}`).join("; ");
 });
+
+// How long a question can still be answered, counted down as the server wrote it.
+function left(seconds) {
+  const parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const first = Math.max(0, parts.findIndex(([size]) => seconds >= size));
+  return parts.slice(first, first + 2).map(([size, unit], index) => `${Math.floor(index ? (seconds % parts[first][0]) / size : seconds / size)} ${unit}`).join(" ");
+}
+setInterval(() => {
+  for (const place of document.querySelectorAll("[data-until]")) {
+    const seconds = Math.floor((Number(place.dataset.until) - Date.now()) / 1000);
+    place.textContent = seconds > 0 ? left(seconds) : "no time";
+  }
+}, 1000);
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
