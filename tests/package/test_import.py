@@ -17,6 +17,7 @@ EXPORTS = Path(__file__).with_name("exports.txt")
 EXTRAS = {
     "openai",
     "anthropic",
+    "ag_ui",
     "fastapi",
     "jinja2",
     "starlette",

@@ -15,7 +15,6 @@ from surefoot.core.run import Run
 from surefoot.core.state import fold
 from surefoot.runs.documents import answerable
 from surefoot.server.console.views import messages_view, question_view
-from surefoot.server.problems import Problem
 from surefoot.tools.catalogue import specs
 
 __all__ = ["asked_of", "asking", "schema_of"]
@@ -37,12 +36,12 @@ async def schema_of(application: App, run: Run[Any], question: Request) -> Mappi
         return None
 
 
-async def asking(application: App, run: Run[Any], seq: int) -> dict[str, Any]:
-    """What the model was told by event ``seq`` of a run, and what came back. Raises Problem 404 for another event."""
+async def asking(application: App, run: Run[Any], seq: int) -> dict[str, Any] | None:
+    """What the model was told by event ``seq`` of a run, and what came back; None where that event asks no model."""
     records = await application.events(run)
     request = records[seq - 1].event if 0 < seq <= len(records) else None
     if not isinstance(request, ModelRequested):
-        raise Problem(404, f"event {seq} of this run asks no model; its page lists its events")
+        return None
     state = fold(records[:seq])
     after = (record.event for record in records[seq:])
     answer = next((event for event in after if isinstance(event, ModelReplied | ModelFailed)), None)

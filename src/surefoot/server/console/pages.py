@@ -21,6 +21,7 @@ from surefoot.server.approvals import open_questions
 from surefoot.server.console.asked import asked_of, asking, schema_of
 from surefoot.server.console.rendering import page
 from surefoot.server.console.views import batches_view, events_view, messages_view, question_view, run_view, spans_view
+from surefoot.server.problems import Problem
 from surefoot.server.runs import found_page
 from surefoot.server.shapes import RunFilter, Status
 from surefoot.server.tokens import Caller
@@ -87,7 +88,10 @@ async def asked_page(request: Request, caller: Reader, run: str, seq: int) -> Re
     """What a model was asked in one step of a run, and what it said."""
     found = await own(request, caller, run)
     application: App = request.app.state.application
-    return await page(request, caller, "asked.html", run=run_view(found), **await asking(application, found, seq))
+    told = await asking(application, found, seq)
+    if told is None:
+        raise Problem(404, f"event {seq} of this run asks no model; its page lists its events")
+    return await page(request, caller, "asked.html", run=run_view(found), **told)
 
 
 @router.get("/approvals")
