@@ -12,6 +12,7 @@ from tests.components import require
 require("server")
 
 from surefoot.core.agent import Agent  # noqa: E402
+from surefoot.core.tool import ToolContext  # noqa: E402
 from surefoot.server.access import COOKIE  # noqa: E402
 from surefoot.testing.models import FunctionModel  # noqa: E402
 from surefoot.tools.function import tool  # noqa: E402
@@ -141,6 +142,30 @@ async def test_what_a_model_was_asked_and_said_is_a_page() -> None:
         last = [word.split('"')[0] for word in page.split('href="')[1:] if "/asked/" in word][-1]
         assert "Done: refunded" in await shown(service, last)
         assert (await service.client(**HTML).get(f"/runs/{run.id}/asked/1")).status_code == 404
+
+
+async def test_the_runs_that_a_run_started_are_among_its_spans() -> None:
+    @tool(effect="read")
+    async def delegate(context: ToolContext[Any]) -> str:
+        """Have somebody else do it."""
+        return str((await context.run("helper", "help")).output)
+
+    def ask(request: Any) -> Any:
+        last = request.messages[-1]
+        return last.parts[-1].text if last.role == "tool" else ("delegate", {})
+
+    agents = (
+        Agent("boss", model=FunctionModel(ask), tools=[delegate]),
+        Agent("helper", model=FunctionModel(lambda request: "helped")),
+    )
+    async with serving(agents=agents) as service:
+        run = await service.app.run("boss", "go")
+        (child,) = await service.app.list(parent=run.id)
+        page = await shown(service, f"/runs/{run.id}")
+        names = [word.split("<")[0] for word in page.split('<span class="name d')[1:]]
+        assert names == ['0">boss', '1">step 0', '2">scripted:function', '2">delegate', '3">helper', '4">step 0',
+                         '5">scripted:function', '1">step 1', '2">scripted:function']  # fmt: skip
+        assert f'<a href="/runs/{child.id}">This run' in page
 
 
 async def test_warnings_are_in_the_list_of_runs() -> None:

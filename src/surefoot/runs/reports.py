@@ -14,7 +14,7 @@ from surefoot.runs.ages import first_id
 from surefoot.telemetry.span import Span
 from surefoot.telemetry.spans import spans_of
 
-__all__ = ["entries", "found", "health_since", "spans_since"]
+__all__ = ["entries", "found", "health_since", "records_below", "spans_since"]
 
 _PAGE = 500
 
@@ -22,6 +22,18 @@ _PAGE = 500
 async def spans_since(store: Store, age: str, *, tenant: str | None = None) -> list[Span]:
     """The spans of all runs that began within an age, of one tenant or of all."""
     return [span async for records in _since(store, age, tenant) for span in spans_of(records)]
+
+
+async def records_below(store: Store, run: str, limit: int) -> dict[str, list[ev.Record]]:
+    """The events of the runs that a run started, and of those that they started, so many runs at most, by run."""
+    found: dict[str, list[ev.Record]] = {}
+    waiting = [run]
+    while waiting and len(found) < limit:
+        rows = await store.find(Query(parent=waiting.pop(0), limit=limit - len(found)))
+        for row in reversed(rows):
+            found[row.id] = await store.read(row.id)
+            waiting.append(row.id)
+    return found
 
 
 async def health_since(store: Store, age: str) -> Health:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import aclosing, suppress
 from typing import Annotated
 
@@ -23,12 +23,14 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/console/changes", response_class=EventSourceResponse)
 async def changes(
-    request: Request, caller: Reader, run: Annotated[str, Query(max_length=200)] = ""
+    request: Request,
+    caller: Reader,
+    run: Annotated[list[str], Query(max_length=100)] = [],  # noqa: B006  FastAPI copies it
 ) -> AsyncIterator[ServerSentEvent]:
-    """An event ``change`` whenever a run was written to, or this one; many at once are told as one."""
+    """An event ``change`` whenever a run was written to, or one of these; many at once are told as one."""
     application: App = request.app.state.application
     yield ServerSentEvent(comment="listening")
-    async with aclosing(until(request.app.state.stop, _written(application, run))) as written:
+    async with aclosing(until(request.app.state.stop, _written(application, frozenset(run)))) as written:
         async for streams in written:
             for stream in streams:
                 if await _visible(application, caller, stream):
@@ -36,13 +38,13 @@ async def changes(
                     break
 
 
-async def _written(application: App, run: str) -> AsyncGenerator[list[str]]:
+async def _written(application: App, runs: Collection[str]) -> AsyncGenerator[list[str]]:
     """The streams that were written to, as often as some were."""
     changed: set[str] = set()
     stirred = asyncio.Event()
 
     def committed(stream: str, outside: bool) -> None:
-        if not run or stream == run:
+        if not runs or stream in runs:
             changed.add(stream)
             stirred.set()
 

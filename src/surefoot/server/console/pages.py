@@ -16,6 +16,7 @@ from surefoot.core.errors import SessionNotFound
 from surefoot.core.messages import text_of
 from surefoot.core.run import Run
 from surefoot.core.state import fold
+from surefoot.runs.reports import records_below
 from surefoot.server.access import Reader, Runner, own
 from surefoot.server.approvals import open_questions
 from surefoot.server.console.asked import asked_of, asking, schema_of
@@ -31,6 +32,8 @@ __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
 
+#: Runs below another whose spans its page shows.
+_CHILDREN = 50
 _STATIC = Path(__file__).parent / "static"
 
 
@@ -70,14 +73,19 @@ async def runs_page(request: Request, caller: Reader) -> Response:
 async def run_page(request: Request, caller: Reader, run: str) -> Response:
     """One run: its questions, its conversation, what took how long, its events."""
     found = await own(request, caller, run)
-    records = await request.app.state.application.events(found)
+    application: App = request.app.state.application
+    records = await application.events(found)
     state = fold(records)
     spans = spans_of(records)
     human = sum(span.attributes.get("human", 0) for span in spans if span.kind == "run")
+    below = await records_below(application.store, found.id, _CHILDREN)
+    for some in below.values():
+        spans += spans_of(some)
+    live = urlencode([("run", name) for name in (found.id, *below)])
     view = {**run_view(found), "asked_for": f"{human / 1e6:.1f} s" if human else ""}
     return await page(
-        request, caller, "run.html", live=f"/console/changes?run={found.id}", run=view, seq=state.seq,
-        questions=await asked_of(request.app.state.application, found),
+        request, caller, "run.html", live=f"/console/changes?{live}", run=view, seq=state.seq,
+        questions=await asked_of(application, found),
         messages=messages_view([*state.messages, *state.incoming]),  # what was said lately, its model has not read yet
         spans=spans_view(spans, int(time.time() * 1e6)), events=events_view(records),
     )  # fmt: skip

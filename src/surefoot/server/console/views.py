@@ -104,8 +104,8 @@ def messages_view(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 def spans_view(spans: Iterable[Span], now: int) -> list[dict[str, Any]]:
-    """Spans as bars over the time of all of them (percent), parents before their children."""
-    found = list(spans)[:_SPANS]
+    """Spans as bars over the time of all of them (percent), each followed by those inside it."""
+    found = _nested(list(spans))[:_SPANS]
     if not found:
         return []
     begin = min(span.start for span in found)
@@ -117,6 +117,7 @@ def spans_view(spans: Iterable[Span], now: int) -> list[dict[str, Any]]:
         end = span.end or now
         shown.append(
             {
+                "run": span.run,
                 "kind": span.kind,
                 "name": f"{span.kind} {span.name}" if span.kind in ("approval", "memory") else span.name,
                 "depth": depth[span.id],
@@ -129,6 +130,21 @@ def spans_view(spans: Iterable[Span], now: int) -> list[dict[str, Any]]:
             }
         )
     return shown
+
+
+def _nested(spans: Sequence[Span]) -> list[Span]:
+    """Spans in order of their beginning, each followed by those inside it; whose parent is not among them is outermost."""
+    known = {span.id for span in spans}
+    inside: dict[str, list[Span]] = {}
+    for span in spans:
+        inside.setdefault(span.parent if span.parent in known else "", []).append(span)
+    found: list[Span] = []
+    waiting = sorted(inside.get("", []), key=lambda span: span.start, reverse=True)
+    while waiting:
+        span = waiting.pop()
+        found.append(span)
+        waiting += sorted(inside.get(span.id, []), key=lambda one: one.start, reverse=True)
+    return found
 
 
 def events_view(records: Sequence[Record]) -> list[dict[str, Any]]:
