@@ -10,6 +10,9 @@ from tests.components import require
 require("server")
 
 from surefoot.core import events as ev  # noqa: E402
+from surefoot.core.agent import Agent  # noqa: E402
+from surefoot.testing.models import FunctionModel  # noqa: E402
+from surefoot.tools.function import tool  # noqa: E402
 from tests.flows.kit import of_kind  # noqa: E402
 from tests.server.service import Service, serving  # noqa: E402
 
@@ -96,3 +99,28 @@ async def test_an_edit_an_answer_and_a_question_back() -> None:
         assert ended[0].output.endswith("refunded 100 cents on order 81")
         assert "done by hand" in ended[1].output
         assert "which account?" in ended[2].output
+
+
+async def test_who_settles_an_unknown_outcome_is_known_by_their_token() -> None:
+    @tool
+    def wire() -> str:
+        """Send money; whether it was sent is not known."""
+        raise OSError("the line broke")
+
+    def play(request: Any) -> Any:
+        last = request.messages[-1]
+        return f"Done: {last.parts[-1].text}" if last.role == "tool" else ("wire", {})
+
+    async with serving(agents=(Agent("clerk", model=FunctionModel(play), tools=[wire]),)) as service:
+        run = await service.app.run("clerk", "pay")
+        await service.app.decide(run.waiting[0], approve=True)
+        run = await service.app.wait(run)
+        question = run.waiting[0]
+        assert question.kind == "outcome"
+        client = service.client(await service.token("approver", "dana"))
+        answer = await client.post(f"/api/approvals/{question.id}/decision", json={"decision": "done", "result": "it was sent"})
+        assert answer.status_code == 200
+        assert (await service.app.wait(run)).output == "Done: it was sent"
+        last = (await of_kind(service.app, run, ev.ApprovalDecided))[-1]
+        assert last.by == "dana"
+        assert last.how.startswith("token ")
