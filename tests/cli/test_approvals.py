@@ -56,7 +56,7 @@ def test_open_questions_are_listed_and_shown(surefoot: Surefoot) -> None:
                  "effect: unsafe", "user: joe", "digest: ", "model.replied"):  # fmt: skip
         assert part in shown
     assert surefoot("approvals", "show", request, "--json").json["id"] == request
-    assert surefoot("approvals", "show", f"{request}#9").code == 2
+    assert surefoot("approvals", "show", f"{request}~9").code == 2
 
 
 def test_two_of_them_approve(surefoot: Surefoot) -> None:

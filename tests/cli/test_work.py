@@ -15,8 +15,8 @@ from tests.cli.conftest import Said, Surefoot
 from tests.cli.terminal import PATIENCE, SHOP, environment, piped
 
 KEYS = [
-    "id", "agent", "status", "output", "error", "waiting", "text", "steps", "tool_calls", "usage", "cost", "session", "user",
-    "tenant", "key", "parent", "tags", "trace_id", "created_at", "updated_at",
+    "id", "agent", "status", "output", "error", "warnings", "waiting", "text", "steps", "tool_calls", "usage", "cost",
+    "session", "user", "tenant", "key", "parent", "tags", "trace_id", "created_at", "updated_at",
 ]  # fmt: skip
 
 

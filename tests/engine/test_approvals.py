@@ -100,7 +100,7 @@ async def test_a_question_is_settled_once(store: str) -> None:
         assert len(await of_kind(app, run, ev.ApprovalDecided)) == 1
 
 
-@pytest.mark.parametrize("name", ["", "nothing", "nothing:0.0", "{run}", "{run}:0.1", "{run}:0.0#2"])
+@pytest.mark.parametrize("name", ["", "nothing", "nothing:0.0", "{run}", "{run}:0.1", "{run}:0.0~2"])
 async def test_a_question_that_there_is_not(store: str, name: str) -> None:
     shop = Shop()
     async with opened(store) as app:

@@ -20,13 +20,16 @@ _ALWAYS = frozenset({"error", "unmapped", "unsettled", "again"})
 
 
 def request_id(state: State, call: Call) -> str:
-    """A new name for a question about a call: the run, the call, and which question about it this is."""
+    """A new name for a question about a call: the run, the call, and which question about it this is.
+
+    Every character may stand in a web address as it is.
+    """
     return _named(state, f"{state.id}:{call.id}")
 
 
 def _named(state: State, stem: str) -> str:
-    asked = sum(1 for known in (*state.requests, *state.settled) if known == stem or known.startswith(f"{stem}#"))
-    return stem if asked == 0 else f"{stem}#{asked + 1}"
+    asked = sum(1 for known in (*state.requests, *state.settled) if known == stem or known.startswith(f"{stem}~"))
+    return stem if asked == 0 else f"{stem}~{asked + 1}"
 
 
 def answer_arguments(text: str) -> str:
@@ -77,7 +80,7 @@ def expiry(state: State, request: Request) -> tuple[ev.Event, ...]:
     if not role or request.verdict is None:
         return (ev.ApprovalExpired(request.id),)
     verdict = msgspec.structs.replace(request.verdict, roles=((role,),), quorums=(1,), quorum=1, on_expiry="")
-    name = _named(state, request.id.partition("#")[0])
+    name = _named(state, request.id.partition("~")[0])
     again = ev.ApprovalRequested(
         name, request.call, request.tool, request.digest, request.reason, request.kind, verdict,
         request.expires_at + verdict.expires, request.effect,
