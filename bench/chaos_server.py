@@ -1,8 +1,9 @@
 """A model server on loopback, in a process of its own, that answers rightly or, as often as it is told, in every wrong way.
 
-``python -m bench.chaos_server SEED SHARE`` prints its port. It speaks chat completions, streamed, and is a model whose every
-task is the same: record 0, 1 and 2, pay, and say "done"; it sees from the results of the calls how far it is, and asks again
-for what failed. Which request fails how is drawn from the seed, in the order of arrival. ``GET /counts`` gives the figures.
+``python -m bench.chaos_server SEED SHARE`` prints its port. It speaks chat completions, streamed and whole, and is a model
+whose every task is the same: record 0, 1 and 2, pay, and say "done"; it sees from the results of the calls how far it is, and
+asks again for what failed. Which request fails how is drawn from the seed, in the order of arrival. ``GET /counts`` gives the
+figures.
 """
 
 from __future__ import annotations
@@ -39,6 +40,21 @@ def chunks(messages: list[dict[str, Any]]) -> list[str]:
     made.append({**made[0], "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
     made.append({**made[0], "choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}})
     return [f"data: {json.dumps(one)}\n\n" for one in made] + ["data: [DONE]\n\n"]
+
+
+def completion(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    """The same in one piece, for clients that do not stream."""
+    what, value = plan(messages)
+    said: dict[str, Any] = {"role": "assistant", "content": value if what == "say" else None}
+    if what == "call":
+        function = {"name": value[0], "arguments": json.dumps(value[1])}
+        said["tool_calls"] = [{"id": f"c{len(messages)}", "type": "function", "function": function}]
+    finish = "stop" if what == "say" else "tool_calls"
+    return {
+        "id": "x", "object": "chat.completion", "created": 0, "model": "m",
+        "choices": [{"index": 0, "message": said, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+    }  # fmt: skip
 
 
 class Server:
@@ -84,7 +100,16 @@ class Server:
                 headers = {"Retry-After": "1"} if fault == "429 after" else {}
                 whole(writer, int(fault[:3]), json.dumps({"error": {"message": "no", "type": "", "code": ""}}), headers)
                 return True
-        pieces = chunks(json.loads(body)["messages"])
+        asked = json.loads(body)
+        if not asked.get("stream"):
+            text = json.dumps(completion(asked["messages"]))
+            if fault == "cut":
+                writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n".encode())
+                writer.write(text[:20].encode())
+                return False
+            whole(writer, 200, text, {})
+            return True
+        pieces = chunks(asked["messages"])
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         for piece in pieces[: 1 if fault == "cut" else None]:
             writer.write(f"{len(piece.encode()):x}\r\n{piece}\r\n".encode())

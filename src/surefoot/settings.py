@@ -67,7 +67,7 @@ class Settings:
     adopt: bool = True
     grace: float = 10.0
     durable: bool = False
-    model_tries: int = 4
+    model_tries: int = 10
     answer_tries: int = 2
     tool_timeout: float = 600.0
     parallel: int = 16

@@ -45,6 +45,7 @@ from surefoot.telemetry.pulse import Pulse, Timed
 from surefoot.tools.function import FunctionTool, as_tool
 from surefoot.tools.output import output_of
 from surefoot.tools.readback import ReadBack
+from surefoot.tools.toolset import Tools
 
 __all__ = ["Parts", "assemble", "check_policies", "check_price", "plan_of", "policy_for"]
 
@@ -246,7 +247,7 @@ def _equipped(plan: Plan, agent: Agent[Any, Any], parts: Parts) -> Plan:
     return replace(
         plan, tools=tools, toolsets=toolsets, specs=told, free=frozenset(free), digest=digest, read_back=read_back,
         gated=isinstance(plan.policy, CedarPolicy) and plan.policy.settled(FINAL_ANSWER) != "allow",
-        guards=parts.recovery.guards_of(specs, plan.limits, plan.model.context_window),
+        guards=parts.recovery.guards_of(agent.name, specs, plan.limits, plan.model.context_window),
         protocol=protocol(specs, plan.policy),
     )  # fmt: skip
 
@@ -371,7 +372,7 @@ def _tools(agent: Agent[Any, Any], parts: Parts) -> tuple[dict[str, Tool], tuple
     """The agent's tools by name, and the toolsets to open."""
     tools: dict[str, Tool] = {}
     toolsets: list[Toolset] = []
-    for tool in _flat((*agent.tools, *_memory_tools(agent, parts)), toolsets.append):
+    for tool in _flat((*agent.tools, *_memory_tools(agent, parts)), toolsets.append, parts.recovery.revived_tool):
         if tool.name in tools:
             raise DuplicateTool(
                 f"agent {agent.name!r} has two tools named {tool.name!r}; rename one: @tool(name=…), or prefix its toolset"
@@ -380,11 +381,14 @@ def _tools(agent: Agent[Any, Any], parts: Parts) -> tuple[dict[str, Tool], tuple
     return tools, tuple(toolsets)
 
 
-def _flat(choices: Iterable[ToolChoice], found: Callable[[Toolset], None]) -> Iterable[Tool]:
+def _flat(
+    choices: Iterable[ToolChoice], found: Callable[[Toolset], None], revived: Callable[[Tool, Toolset], Tool]
+) -> Iterable[Tool]:
     for choice in choices:
         if isinstance(choice, Toolset):
             found(choice)
-            yield from choice.tools()
+            opens = not isinstance(choice, Tools) or choice.opens
+            yield from [revived(tool, choice) if opens else tool for tool in choice.tools()]
         elif isinstance(choice, Tool):
             yield choice
         elif callable(choice):

@@ -66,3 +66,28 @@ async def test_a_clock_that_is_set_while_a_tool_runs_ends_no_run(store: str, jum
     async with opened(store, clock=clock) as app:
         run = await app.run(Agent("a", model=model, tools=[look]), "go", limits=Limits(seconds=2 * 3_600))
     assert run.output == "done"
+
+
+@pytest.mark.parametrize("where", ["tool", "wait"])
+async def test_a_clock_set_forward_is_no_working_time(store: str, where: str) -> None:
+    clock = WallClock()
+    bodies: list[int] = []
+
+    @tool(effect="read")
+    async def look() -> str:
+        bodies.append(1)
+        if where == "wait" and len(bodies) == 1:
+            raise Retry("busy", after=10)
+        clock.offset += HOUR if where == "tool" else 0
+        return "seen"
+
+    model = ScriptedModel(("look", {}), "done")
+    async with opened(store, clock=clock) as app:
+        run = await app.start(Agent("a", model=model, tools=[look]), "go", limits=Limits(seconds=300))
+        async for record in app.follow(run, until="end"):
+            if where == "wait" and isinstance(record.event, ev.ToolFailed):
+                await clock.until_sleeping(2)  # the worker's own loop, and the run
+                clock.offset += HOUR
+                clock.advance(11)
+        run = await app.get(run)
+        assert run.output == "done", run.error

@@ -8,12 +8,13 @@ import pytest
 
 from surefoot.core import events as ev
 from surefoot.core.agent import Agent
-from surefoot.core.errors import ModelError
-from surefoot.core.messages import Usage
+from surefoot.core.errors import MayNotDecide, ModelError
+from surefoot.core.messages import ToolResult, Usage
 from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
 from surefoot.core.values import Limits
 from surefoot.recovery.limits import Rules as BudgetRules
 from surefoot.recovery.options import Recovery
+from surefoot.recovery.predict import Rules
 from surefoot.settings import Settings
 from surefoot.testing.clock import ManualClock
 from surefoot.testing.models import FunctionModel
@@ -47,6 +48,10 @@ class Steps:
         if at >= self._steps:
             return ModelReply.say("done", usage=self._usage(at))
         return ModelReply.call(ProposedCall("look", f'{{"n":{at}}}'), usage=self._usage(at))
+
+
+def results_of(message: Any) -> list[Any]:
+    return [part for part in message.parts if isinstance(part, ToolResult)]
 
 
 async def warnings(model: Any, **options: Any) -> list[ev.RunWarned]:
@@ -123,8 +128,96 @@ async def test_failures_that_were_always_so_many_are_no_news() -> None:
 async def test_answers_that_become_slow_are_said() -> None:
     clock = ManualClock()
     [warned] = await warnings(Steps(14, each=lambda at: clock.advance(1 if at < 8 else 20)), clock=clock)
-    assert (warned.kind, warned.data["first"]) == ("latency_drift", 1.0)
+    assert (warned.kind, warned.data["usual"]) == ("latency_drift", 1.0)
     assert warned.data["lately"] > 5
+
+
+async def test_answers_slower_than_in_the_agents_runs_before_are_said() -> None:
+    clock, slow = ManualClock(), [1]
+    model = Steps(5, each=lambda at: clock.advance(slow[0]))
+    agent = Agent("a", model=model, tools=[look])
+    async with opened("memory:", clock=clock, settings=Settings(backoff=0, grace=0)) as app:
+        for _ in range(5):
+            model._at = 0
+            run = await app.run(agent, "go")
+            assert await of_kind(app, run, ev.RunWarned) == []
+        slow[0], model._at = 20, 0
+        run = await app.run(agent, "go")
+        [warned] = await of_kind(app, run, ev.RunWarned)
+    assert (warned.kind, warned.data) == ("latency_drift", {"lately": 20.0, "usual": 1.0})
+    assert "in this agent's runs before" in warned.message
+
+
+async def test_a_prompt_that_fills_its_context_is_made_shorter_early() -> None:
+    @tool(effect="read")
+    async def long(n: int) -> str:
+        return f"{n} " * 6_000
+
+    def reply(request: ModelRequest) -> Any:
+        at = sum(message.role == "assistant" for message in request.messages)
+        tokens = sum(len(part.text) for message in request.messages for part in results_of(message)) // 3
+        calls = ModelReply.call(ProposedCall("long", f'{{"n":{at}}}'), usage=Usage(input=tokens))
+        return calls if at < 12 else ModelReply.say("done")
+
+    recovery = Recovery(predict=Rules(acts={"context_fill": "compact"}))
+    async with opened("memory:", recovery=recovery) as app:
+        model = FunctionModel(reply, context_window=40_000)
+        run = await app.run(Agent("a", model=model, tools=[long]), "go")
+        assert run.output == "done", run.error
+        found = [record.event for record in await app.events(run)]
+        warned = next(place for place, event in enumerate(found) if isinstance(event, ev.RunWarned))
+        compacted = next(place for place, event in enumerate(found) if isinstance(event, ev.ContextCompacted))
+    assert compacted == warned + 1
+    event = found[compacted]
+    assert isinstance(event, ev.ContextCompacted)
+    assert event.before < 30_000, "three quarters, at which it would have been made shorter anyway"
+    assert event.after <= 0.7 * event.before
+
+
+async def test_a_model_that_is_slow_or_failing_is_asked_last() -> None:
+    clock = ManualClock()
+    first = Steps(14, each=lambda at: clock.advance(1 if at < 8 else 20))
+
+    def second(request: ModelRequest) -> Any:
+        at = sum(message.role == "assistant" for message in request.messages)
+        return ("look", {"n": at}) if at < 16 else "done"
+
+    agent = Agent("a", model=[first, FunctionModel(second, name="scripted:second")], tools=[look])
+    recovery = Recovery(predict=Rules(acts={"latency_drift": "fall_back"}))
+    async with opened("memory:", clock=clock, recovery=recovery, settings=Settings(backoff=0, grace=0)) as app:
+        run = await app.run(agent, "go")
+        assert run.output == "done", run.error
+        warned = await of_kind(app, run, ev.RunWarned)
+        assert [one.kind for one in warned[:2]] == ["latency_drift", "fell_back"]
+        assert {one.data["answered"] for one in warned[1:]} == {"scripted:second"}
+        replies = await of_kind(app, run, ev.ModelReplied)
+        assert [reply.model for reply in replies[-3:]] == ["scripted:second"] * 3
+        assert replies[0].model == ""
+
+
+async def asked_early(decision: bool) -> tuple[Any, list[Any]]:
+    recovery = Recovery(predict=Rules(acts={"limit_near": "ask"}))
+    async with opened("memory:", recovery=recovery) as app:
+        run = await app.run(Agent("a", model=Steps(9), tools=[look], limits=Limits(steps=10)), "go")
+        [question] = run.waiting
+        assert (run.status, question.kind, question.tool) == ("waiting", "warning", "limit_near")
+        assert str(question).endswith("Go on?")
+        assert "about 2 steps" in str(question)
+        with pytest.raises(MayNotDecide, match="approve or deny"):
+            await app.decide(question, answer="perhaps")
+        await app.decide(question, approve=decision, by="dana", reason="enough")
+        run = await app.wait(run)
+        return run, await of_kind(app, run, ev.ApprovalRequested)
+
+
+async def test_somebody_says_whether_a_run_goes_on() -> None:
+    run, asked = await asked_early(decision=True)
+    assert (run.status, run.output, len(asked)) == ("done", "done", 1)
+
+
+async def test_a_run_that_somebody_does_not_let_go_on_is_cancelled() -> None:
+    run, _ = await asked_early(decision=False)
+    assert (run.status, run.error.kind, run.error.message) == ("cancelled", "cancelled", "enough")
 
 
 async def test_a_steady_run_has_nothing_to_say_and_nobody_has_to_hear_it() -> None:

@@ -152,7 +152,8 @@ def _fits(request: Request, answer: Answer) -> None:
         fits = answer.word in ("done", "retry", "give_up")
         hint = "settle it: done, retry or give_up"
     else:
-        fits = answer.word in ("approve", "deny", "ask") or (answer.word == "answer" and request.kind != "answer")
+        words = {"answer": ("approve", "deny", "ask"), "warning": ("approve", "deny")}
+        fits = answer.word in words.get(request.kind, ("approve", "deny", "ask", "answer"))
         hint = "approve or deny it"
     if not fits:
         raise MayNotDecide(request.id, f"{answer.word!r} does not answer it; {hint}")

@@ -72,7 +72,7 @@ def _cells(subject: Subject, now: int) -> tuple[str, ...]:
     share = (
         f" ({subject.retries / subject.asked:.0%} of {Rules().share:.0%})" if subject.retries and subject.kind == "model" else ""
     )
-    name = line(subject.name) if subject.kind == "model" else f"tool {line(subject.name)}"
+    name = line(subject.name) if subject.kind == "model" else f"{subject.kind} {line(subject.name)}"
     last = f"{moment(subject.last_at)} {short(subject.last, 80)}" if subject.last_at else ""
     return (
         name, _breaker(subject, now), f"{subject.asked:,}", f"{subject.retries:,}{share}", f"{subject.stood_in:,}", failed, last,

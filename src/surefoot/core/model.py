@@ -48,7 +48,8 @@ class ModelRequest(msgspec.Struct, frozen=True):  # seen by the collector: `load
     """One request. ``load`` reads a blob by digest; ``conversation`` is a stable key for a provider's prompt cache.
 
     ``attempt`` counts the requests that were sent for this answer, from 1. With ``elsewhere``, another model can be asked:
-    whoever would have to wait refuses at once. ``trace`` is the span of this request, for the headers of one over HTTP.
+    whoever would have to wait refuses at once. ``trace`` is the span of this request, for the headers of one over HTTP. With
+    ``aside`` the first of several models is asked last.
     """
 
     messages: Sequence[Message]
@@ -61,6 +62,7 @@ class ModelRequest(msgspec.Struct, frozen=True):  # seen by the collector: `load
     attempt: int = 1
     elsewhere: bool = False
     trace: TraceContext | None = None
+    aside: bool = False
 
     def trace_headers(self) -> dict[str, str]:
         """The headers that make what a server does for this request part of the run's trace."""

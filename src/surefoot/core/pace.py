@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from surefoot.core.call import Call
 
-__all__ = ["EARLY", "TRAIL", "Finding", "Pace"]
+__all__ = ["EARLY", "TRAIL", "Act", "Finding", "Pace"]
+
+#: What is done about a finding besides saying it.
+Act = Literal["", "compact", "fall_back", "ask"]
 
 #: How many of the last attempts are remembered as well or failed.
 TRAIL = 20
@@ -25,7 +28,9 @@ _NEWEST = 0.3
 class Finding(msgspec.Struct, frozen=True, gc=False):
     """What a guard found: it becomes a ``run.warned``, once for each kind and ``about``; or, to ``stop``, a ``run.failed``.
 
-    The model reads ``tell`` before its next step; ``hint`` is for whoever reads why the run was stopped.
+    The model reads ``tell`` before its next step; ``hint`` is for whoever reads why the run was stopped. ``act`` says what is
+    done about it at once: ``compact`` makes the prompt shorter, ``fall_back`` asks another model of the chain first from here
+    on, ``ask`` has a human say whether the run goes on.
     """
 
     kind: str
@@ -35,6 +40,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     tell: str = ""
     stop: bool = False
     hint: str = ""
+    act: Act = ""
 
     @property
     def key(self) -> str:
@@ -67,6 +73,7 @@ class Pace:
     early: int = 0
     lately: float = 0.0
     warned: set[str] = field(default_factory=set)
+    acts: set[str] = field(default_factory=set)
 
     def replied(self, tokens: int, duration: int) -> None:
         """The model answered a prompt of so many tokens."""
@@ -106,8 +113,10 @@ class Pace:
                 self.nudged = -1
             self.before, self.last = self.last, seen
 
-    def noted(self, kind: str, about: str, step: int) -> None:
-        """A finding was written down."""
+    def noted(self, kind: str, about: str, step: int, act: str = "") -> None:
+        """A finding was written down, with what is to be done about it."""
+        if act:
+            self.acts.add(act)
         self.warned.add(f"{kind}:{about}")
         if kind == "no_progress":
             self.nudged = step
@@ -118,6 +127,7 @@ class Pace:
         self.same = self.alternating = self.invalid = self.refused = 0
         self.nudged = -1
         self.warned.clear()
+        self.acts.clear()
 
     def _tried(self, failed: int) -> None:
         self.attempts += 1

@@ -12,7 +12,10 @@ from surefoot.core.pace import Pace
 from surefoot.core.request import Request, Standing
 from surefoot.core.values import Failure, Limits, Spent
 
-__all__ = ["Picture"]
+__all__ = ["UNSAID", "Picture"]
+
+#: Microseconds of working time that count beyond what events say their work took; more is a clock that was set forward.
+UNSAID = 60_000_000
 
 
 @dataclass(slots=True)
@@ -20,7 +23,8 @@ class Picture:
     """A run as its events so far make it. Times are Unix microseconds, ``worked`` is microseconds of working time.
 
     ``words`` are those of the people the run was told by. ``standing`` are approvals that hold for more calls, ``refused``
-    digests of calls that somebody denied, and who; ``answering`` is the open question about the answer, ``cleared`` the
+    digests of calls that somebody denied, and who; ``answering`` is the open question about the answer, ``pausing`` the
+    one whether the run goes on, ``cleared`` the
     digest of the answer that may be given, and ``cleared_by`` the question that let it.
     """
 
@@ -46,6 +50,7 @@ class Picture:
     standing: dict[str, Standing] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     answering: str = ""
+    pausing: str = ""
     cleared: str = ""
     cleared_by: str = ""
     step: int = 0
@@ -121,4 +126,4 @@ class Picture:
 
     def worked_until(self, now: int) -> int:
         """Microseconds of working time up to ``now``; waiting for humans, timers and workers does not count."""
-        return self.worked + (max(0, now - self.worked_at) if self.status == "running" else 0)
+        return self.worked + (min(max(0, now - self.worked_at), UNSAID) if self.status == "running" else 0)

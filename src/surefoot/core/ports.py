@@ -247,7 +247,7 @@ class Tool(Protocol):
 
 @runtime_checkable
 class Toolset(Protocol):
-    """Several tools that come together, perhaps with something to open (a server, a connection)."""
+    """Several tools that come together, perhaps with something to open: a server, a connection, opened anew when it broke."""
 
     def tools(self) -> Sequence[Tool]:
         """The tools, once open; before that those that are known already, perhaps none."""

@@ -36,10 +36,14 @@ def judged(state: Picture, event: ev.CallsJudged, record: ev.Record) -> None:
 
 
 def requested(state: Picture, event: ev.ApprovalRequested, record: ev.Record) -> None:
-    """A human is asked: about a call, or about the answer."""
+    """A human is asked: about a call, about the answer, or whether the run goes on."""
     if event.kind == "answer":
         state.answering = event.request
         arguments, effect = canonical.dumps({"text": state.answer or ""}), "read"
+    elif event.kind == "warning":
+        state.pausing = event.request
+        state.pace.acts.discard("ask")
+        arguments, effect = "{}", "read"
     else:
         call = state.call(event.call)
         call.status, call.request, call.digest = "asked", event.request, event.digest
@@ -101,6 +105,12 @@ def decided(state: Picture, event: ev.ApprovalDecided, record: ev.Record) -> Non
         state.standing[request.id] = Standing(request.id, request.tool, digest, rules, event.by)
     if request.id == state.answering:
         _answer_decided(state, event, request)
+        return
+    if request.id == state.pausing:
+        state.pausing = ""
+        state.barren_claims = 0
+        if event.decision == "deny":
+            state.cancel = ev.RunCancelRequested(event.by, event.reason or request.reason)
         return
     call = state.calls.get(request.call)
     if call is None or call.request != event.request:

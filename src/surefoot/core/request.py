@@ -49,7 +49,8 @@ class Request:
     """One open question of a run, as `run.waiting` lists it.
 
     ``kind`` is ``call`` (may this tool call run?), ``outcome`` (it started, and nobody knows whether it happened),
-    ``answer`` (may the run end with this answer?) or ``human`` (the model itself asks). ``arguments`` is the canonical JSON
+    ``answer`` (may the run end with this answer?), ``human`` (the model itself asks) or ``warning`` (may the run go on, of which
+    something was foreseen?). ``arguments`` is the canonical JSON
     text the answer is bound to, by ``digest``. ``path`` names the runs from the root to the one that asks, ``user`` is the
     run's own, ``votes`` are those of a quorum so far. Times are Unix microseconds.
     """
@@ -83,6 +84,8 @@ class Request:
             return f"{call} started and its outcome is unknown: {visible(self.reason)}. Run it again?"
         if self.kind == "human":
             return f"The agent asks: {visible(self.reason)}"
+        if self.kind == "warning":
+            return f"{visible(self.reason)}. Go on?"
         because = f" ({visible(self.reason)})" if self.reason else ""
         if self.kind == "answer":
             return f"Answer {visible(str(self.args.get('text', '')))}?{because}"

@@ -13,7 +13,7 @@ from surefoot.core import events as ev
 from surefoot.core import questions
 from surefoot.core.call import Call
 from surefoot.core.messages import Message, Text, ToolCall, text_of
-from surefoot.core.picture import Picture
+from surefoot.core.picture import UNSAID, Picture
 from surefoot.core.status import ENDED, status_after
 from surefoot.core.values import Failure, Spent
 
@@ -31,7 +31,7 @@ class State(Picture):
         kind = type(event)
         if epoch:  # only a worker's own records tell of its work, and a dead one's silence does not
             if self.status == "running" and kind is not ev.RunClaimed and time > self.worked_at:
-                self.worked += time - self.worked_at
+                self.worked += min(time - self.worked_at, getattr(event, "duration", 0) + UNSAID)
             self.worked_at = time
             self.epoch = max(self.epoch, epoch)
         self.seq, self.last_at = record.seq, time
@@ -107,7 +107,7 @@ def _warned(state: State, event: ev.RunWarned, record: ev.Record) -> None:
     state.barren_claims -= event.kind == "newer_event"  # a worker that leaves a run to a newer one has not failed at it
     if event.kind not in state.warnings:
         state.warnings.append(event.kind)
-    state.pace.noted(event.kind, str(event.data.get("about", "")), state.step)
+    state.pace.noted(event.kind, str(event.data.get("about", "")), state.step, str(event.data.get("act", "")))
     if event.tell:
         state.incoming.append(Message("user", (Text(event.tell),)))
 
@@ -120,6 +120,7 @@ def _memory_recalled(state: State, event: ev.MemoryRecalled, record: ev.Record) 
 
 def _context_compacted(state: State, event: ev.ContextCompacted, record: ev.Record) -> None:
     state.compacted = event
+    state.pace.acts.discard("compact")
     state.gauge.cut |= event.shortened > 0
     state.spend(Spent(usage=event.usage, cost=event.cost))
 

@@ -48,7 +48,7 @@ class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     Schemas are JSON Schema 2020-12. ``timeout`` is in seconds; ``retries`` counts tries after the first; ``result_limit``
     is in characters; ``concurrency`` bounds calls at once in one process; ``examples`` are requests that mean this tool;
     ``polling``: the same call with the same result is no sign of going nowhere; ``breaker``: it is left alone for a while
-    when it fails too often; ``toolset`` names the set it came in, ``rules`` are its author's;
+    when it fails too often, alone or with its ``toolset``; ``toolset`` names the set it came in, ``rules`` are its author's;
     calls of a ``human`` one are questions to a human. ``labels`` say of output fields where they come from, ``content`` names
     free-text arguments, ``intent`` is words that a request for this tool holds.
     """
@@ -73,7 +73,7 @@ class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     content: tuple[str, ...] = ()
     intent: tuple[str, ...] = ()
     polling: bool = False
-    breaker: bool = False
+    breaker: bool | Literal["toolset"] = False
 
     @property
     def repeatable(self) -> bool:

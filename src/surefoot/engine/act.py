@@ -52,6 +52,7 @@ async def ask(work: Work, attempt: int) -> None:
         work.blobs.load,
         state.model_failures + 1,  # what was not sent is no attempt
         trace=_trace(state, state.started or ev.RunStarted(state.agent)),
+        aside="fall_back" in state.pace.acts,
     )
     began = work.clock.monotonic()
     timeout = min(work.time_left(), (_PATIENCE + (plan.settings.timeout or 0.0)) * max(1, len(plan.models)))
@@ -111,7 +112,7 @@ def _fell_back(asked: str, reply: ModelReply) -> tuple[ev.RunWarned, ...]:
     """Who answered in the place of the model that was asked, and why."""
     if not reply.by:
         return ()
-    why = "; ".join(f"{tried.model}: {tried.kind}" for tried in reply.tried)
+    why = "; ".join(f"{tried.model}: {tried.kind}" for tried in reply.tried) or "it is asked last since it was warned of"
     data = {"asked": asked, "answered": reply.by, "tried": [msgspec.to_builtins(one) for one in reply.tried]}
     return (ev.RunWarned("fell_back", f"{reply.by} answered in place of {asked} ({why})", data),)
 
@@ -120,6 +121,8 @@ async def _fits(work: Work, tokens: int) -> bool:
     """Whether the prompt, of about so many tokens, fits; else it is made to, which is an event, and the step is decided anew."""
     plan = work.plan
     budget = plan.context_budget or int(plan.model.context_window * _PROMPT_SHARE)
+    if "compact" in work.state.pace.acts:  # it is not full yet, but will be
+        budget = min(budget, int(tokens * work.scale * _TIGHTER))
     if tokens * work.scale <= budget:
         return True
     room = int(budget / work.scale) - work.fixed_tokens

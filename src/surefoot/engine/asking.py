@@ -13,7 +13,7 @@ from surefoot.core.tool import FINAL_ANSWER, ToolSpec
 from surefoot.core.values import Failure, Verdict
 from surefoot.engine.plan import call_digest
 
-__all__ = ["again", "answer_arguments", "answer_digest", "expiry", "question", "request_id"]
+__all__ = ["again", "answer_arguments", "answer_digest", "expiry", "going_on", "question", "request_id"]
 
 #: Verdicts with these among their rules are asked about each time, whatever was approved before.
 _ALWAYS = frozenset({"error", "unmapped", "unsettled", "again"})
@@ -60,6 +60,12 @@ def question(state: State, call: Call, spec: ToolSpec, verdict: Verdict, now: in
                 why = f"as decided in {standing.request}"
                 return (asked, ev.ApprovalDecided(name, "approve", "sticky", "sticky", why, digest=digest))
     return (asked,)
+
+
+def going_on(state: State, about: str, reason: str) -> ev.ApprovalRequested:
+    """Ask a human whether a run goes on of which something is foreseen."""
+    digest = canonical.digest(state.agent, state.id, reason)
+    return ev.ApprovalRequested(_named(state, f"{state.id}:{about}"), "", about, digest, reason, "warning", effect="read")
 
 
 def again(call: Call, verdict: Verdict | None, rule: str, reason: str) -> Verdict:

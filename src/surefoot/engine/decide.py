@@ -17,7 +17,7 @@ from surefoot.core.call import Call
 from surefoot.core.ports import Tool
 from surefoot.core.state import State
 from surefoot.core.values import Failure, Limits
-from surefoot.engine.asking import expiry, request_id
+from surefoot.engine.asking import expiry, going_on, request_id
 from surefoot.engine.plan import Plan, call_digest
 
 __all__ = [
@@ -109,6 +109,8 @@ def decide(state: State, plan: Plan, now: int) -> Step:
     over = _time_is_up(state, plan, now)
     if over is not None:
         return over
+    if state.pausing:
+        return Suspend((state.pausing,), state.deadline)
     if state.calls:
         return _calls(state, plan, now)
     if state.answer is not None and not state.incoming:
@@ -327,7 +329,7 @@ def _ask(state: State, plan: Plan, now: int) -> Step:
 
 def _found(state: State, plan: Plan, now: int) -> Note | None:
     """What the guards have to say before the model is asked: each thing once, or the end."""
-    warnings: list[ev.RunWarned] = []
+    warnings: list[ev.Event] = []
     for guard in plan.guards:
         try:
             findings = guard.check(state, now)
@@ -339,6 +341,9 @@ def _found(state: State, plan: Plan, now: int) -> Note | None:
                     (ev.RunFailed(Failure(found.kind, found.message, found.hint, data=found.data), state.text, state.spent),)
                 )
             if found.key not in state.pace.warned:
-                data = {**found.data, "about": found.about} if found.about else found.data
+                more = {name: said for name, said in (("about", found.about), ("act", found.act)) if said}
+                data = {**found.data, **more} if more else found.data
                 warnings.append(ev.RunWarned(found.kind, found.message, data, found.tell))
+                if found.act == "ask" and not any(isinstance(event, ev.ApprovalRequested) for event in warnings):
+                    warnings.append(going_on(state, found.kind, found.message))
     return Note(tuple(warnings)) if warnings else None

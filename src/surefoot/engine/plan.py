@@ -29,7 +29,7 @@ class Rules:
     whether their workers died or were too slow for their leases: either way it would be worked on for ever.
     """
 
-    model_tries: int = 4
+    model_tries: int = 10
     answer_tries: int = 2
     hold_for: float = 30.0
     max_claims: int = 5

@@ -42,23 +42,25 @@ class Chain:
         failures: list[ModelError] = []
         tried: list[Tried] = []
         least = 0
-        for index, model in enumerate(self._models):
+        models = (*self._models[1:], self._models[0]) if request.aside else self._models
+        for index, model in enumerate(models):
             if index and model.context_window <= least:
                 continue
-            asked = msgspec.structs.replace(request, elsewhere=index + 1 < len(self._models))
+            asked = msgspec.structs.replace(request, elsewhere=index + 1 < len(models))
             began = self._clock.monotonic()
             try:
                 reply = await self._ask(model, asked, heard)
             except ModelError as error:
                 failure = error
             else:
-                return msgspec.structs.replace(reply, by=model.name, tried=tuple(tried)) if index else reply
+                first = model is self._models[0]
+                return reply if first else msgspec.structs.replace(reply, by=model.name, tried=tuple(tried))
             took = int((self._clock.monotonic() - began) * 1e6) if failure.sent else 0
             failures.append(failure)
             tried.append(Tried(model.name, failure.kind, str(failure)[:_SHOWN], took))
             if heard.anything or not self._goes_on(failure, request.attempt):
                 failures = [failure]
-                failure.again = failure.kind == "context_overflow" and self._larger(index)
+                failure.again = failure.kind == "context_overflow" and _larger(models, index)
                 break
             if failure.kind == "context_overflow":
                 least = max(least, model.context_window)
@@ -86,16 +88,17 @@ class Chain:
             case _:
                 return False
 
-    def _larger(self, index: int) -> bool:
-        here = self._models[index].context_window
-        return any(model.context_window > here for model in self._models[index + 1 :])
-
     def _hopeless(self, failure: ModelError) -> tuple[bool, float]:
         """Sorts failures: those that another try may mend first, and of these the one that has to wait least."""
         kind = self._taxonomy.of(failure.kind)
         wait = failure.retry_after
         helps = kind.retryable or (kind.resets and wait is not None)
         return not helps, wait if helps and isinstance(wait, int | float) else 0.0
+
+
+def _larger(models: Sequence[Model], index: int) -> bool:
+    """Whether one of those that are asked later has a larger context."""
+    return any(model.context_window > models[index].context_window for model in models[index + 1 :])
 
 
 class _Heard:

@@ -61,8 +61,8 @@ class Health:
         for record in records:
             event = record.event
             if isinstance(event, ev.BreakerChanged):
-                name = event.subject.removeprefix("tool:")
-                subject = self._of("model" if name == event.subject else "tool", name)
+                kind, _, name = event.subject.partition(":")
+                subject = self._of(kind, name) if kind in ("tool", "toolset") else self._of("model", event.subject)
                 subject.breaker, subject.reason, subject.until = event.state, event.reason, event.until
 
     def run(self, records: Iterable[ev.Record]) -> None:

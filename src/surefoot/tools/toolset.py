@@ -30,11 +30,19 @@ Around = Callable[[Tool, str, ToolContext[Any]], Awaitable[ToolOutput]]
 class Tools:
     """Tools, toolsets and plain functions as one toolset. Functions become unsafe tools.
 
+    With a ``name`` policies can speak of them together (``Action::"toolset:crm"``); with ``breaker`` they share a breaker, as
+    tools of one server should: when they fail too often, all of them are left alone for a while.
+
     Raises DuplicateTool, here or once the toolsets are open, when two tools have one name, and ConfigurationError for
     what is no tool.
     """
 
-    def __init__(self, choices: Iterable[ToolChoice]) -> None:
+    def __init__(self, choices: Iterable[ToolChoice], *, name: str = "", breaker: bool = False) -> None:
+        if breaker and not name:
+            raise ConfigurationError(
+                "tools that share a breaker need a name to be known by: Tools([…], name='crm', breaker=True)"
+            )
+        self._name, self._breaker = name, breaker
         self._members: tuple[Tool | Toolset, ...] = tuple([_member(choice) for choice in choices])
         _unique([member for member in self._members if is_tool(member)])
 
@@ -43,7 +51,12 @@ class Tools:
         found: list[Tool] = []
         for member in self._members:
             found += [member] if is_tool(member) else member.tools() if is_toolset(member) else []
-        return _unique(found)
+        return _unique([_Member(tool, self._name, shared=self._breaker) for tool in found] if self._name else found)
+
+    @property
+    def opens(self) -> bool:
+        """Whether there is something to open inside."""
+        return any(member.opens if isinstance(member, Tools) else is_toolset(member) for member in self._members)
 
     async def open(self) -> None:
         """Open the toolsets inside, in order; when one cannot be opened, close those that were and raise its error."""
@@ -91,7 +104,7 @@ class _Changed(Tools):
     """A toolset that shows another's tools differently."""
 
     def __init__(self, inner: Toolset, change: Callable[[Sequence[Tool]], Sequence[Tool]]) -> None:
-        self._members = (inner,)
+        super().__init__([inner])
         self._change = change
 
     def tools(self) -> Sequence[Tool]:
@@ -125,21 +138,36 @@ class _Delegate:
         return await self.inner.probe(key)
 
 
-class _Renamed(_Delegate):
-    def __init__(self, inner: Tool, name: str) -> None:
+class _Respecified(_Delegate):
+    """A tool of which something else is said. Its spec is made when it is first asked for, since that may raise."""
+
+    def __init__(self, inner: Tool, **said: Any) -> None:
         super().__init__(inner)
-        self._name = name
+        self._said = said
         self._spec: ToolSpec | None = None
+
+    @property
+    def spec(self) -> ToolSpec:
+        if self._spec is None:
+            self._spec = msgspec.structs.replace(self.inner.spec, **self._said)
+        return self._spec
+
+
+class _Renamed(_Respecified):
+    def __init__(self, inner: Tool, name: str) -> None:
+        super().__init__(inner, name=name)
+        self._name = name
 
     @property
     def name(self) -> str:
         return self._name
 
-    @property
-    def spec(self) -> ToolSpec:
-        if self._spec is None:
-            self._spec = msgspec.structs.replace(self.inner.spec, name=self._name)
-        return self._spec
+
+class _Member(_Respecified):
+    """A tool that says which toolset it came in."""
+
+    def __init__(self, inner: Tool, toolset: str, *, shared: bool) -> None:
+        super().__init__(inner, toolset=toolset, **({"breaker": "toolset"} if shared else {}))
 
 
 class _Wrapped(_Delegate):

@@ -184,7 +184,7 @@ def memory_view(entry: Entry, caller: Caller, hit: Hit | None = None) -> dict[st
 def subject_view(subject: Subject) -> dict[str, Any]:
     """How a model or tool is doing."""
     return {
-        "name": subject.name if subject.kind == "model" else f"tool {subject.name}",
+        "name": subject.name if subject.kind == "model" else f"{subject.kind} {subject.name}",
         "breaker": subject.breaker,
         "reason": subject.reason if subject.breaker != "closed" else "",
         "asked": f"{subject.asked:,}",
