@@ -22,6 +22,8 @@ __all__ = ["Attempt", "checked", "failed", "model_failed", "text_of_error", "unk
 _MESSAGE_LIMIT = 2_000
 #: So many requests that were not sent count as one that was: a run does not wait for ever for a model that never comes back.
 _REFUSALS = 30
+#: Times at most that a model is asked whose own code raises what says nothing of its cause: it may well be a defect.
+_RAISED = 4
 _LATE = "the next try would have come after the run's deadline; resume it with a later one"
 
 E = TypeVar("E", bound=ev.Event)
@@ -78,13 +80,15 @@ def unknown(attempt: Attempt, reason: str) -> ev.ToolIndeterminate:
 
 def model_failed(state: State, error: Exception, plan: Plan, now: int, chance: float, seconds: float) -> ev.ModelFailed:
     """The event for a model's failure after so many seconds, with the time of the next try where one may help."""
+    most = plan.rules.model_tries
     if not isinstance(error, ModelError):
+        most = min(most, _RAISED)
         kind = plan.retries.kind_of(error)
         kind = "server" if kind in ("tool_retryable", "tool_permanent") else kind  # the model's own code, not a tool's
         error = ModelError(kind, f"the model raised {text_of_error(error)}")
     left = (state.deadline - now) / 1e6 if state.deadline else float("inf")
     tries = state.model_failures + error.sent + state.pace.refused // _REFUSALS
-    trial = Trial(error.kind, tries, plan.rules.model_tries, error.retry_after, left)
+    trial = Trial(error.kind, tries, most, error.retry_after, left)
     delay = plan.retries.delay(trial, chance)
     retry_at, hint, data = 0, "", dict[str, Any]()
     if delay is not None:
