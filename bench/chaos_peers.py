@@ -60,7 +60,7 @@ def pydantic_ai():
             validate_response=checked)
         client = httpx.AsyncClient(transport=transport, timeout=TIMEOUT)
         return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=AsyncOpenAI(
-            base_url=URL, api_key="k", http_client=client, max_retries=TRIES - 1, timeout=TIMEOUT)))
+            base_url=URL, api_key="k", http_client=client, timeout=TIMEOUT)))
 
     agent = Agent(FallbackModel(model("one"), model("two")), deps_type=int, retries=TRIES)
 

@@ -26,6 +26,7 @@ from surefoot.core.state import ENDED, State, fold
 from surefoot.core.values import Limits, Spent
 from surefoot.engine.worker import Settings as WorkerSettings
 from surefoot.engine.worker import Worker
+from surefoot.gating import check_run
 from surefoot.recovery.options import Recovery
 from surefoot.runs import desk, rewind
 from surefoot.runs.decisions import DecideOptions, Decisions
@@ -344,9 +345,10 @@ class App:
     async def _put(
         self, agent: Agent[Any, Any] | str, prompt: Input, options: RunOptions, parent: ev.RunStarted | None = None
     ) -> RunRow:
-        name = self._roster.known(agent)
-        self._parts.check_price(self._roster.plan_of(name), options.get("limits"))
-        return await add(self._parts.store, self._parts.clock, name, prompt, options, parent)
+        plan = self._roster.plan_of(self._roster.known(agent))
+        self._parts.check_price(plan, options.get("limits"))
+        check_run(plan, options, self._roster.plans)
+        return await add(self._parts.store, self._parts.clock, plan.agent, prompt, options, parent)
 
     async def _working(self) -> Worker:
         return await self._home.open(self._roster.check)
@@ -361,7 +363,7 @@ class App:
             answer=lambda state: self._asked(tuple(state.requests.values())),
         )  # fmt: skip
         worker.open(self._roster.plans)
-        parts.follow()
+        parts.follow(self._roster.plans)
         return worker
 
     async def _take(self, state: State) -> None:

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 from typing_extensions import get_protocol_members
 
-from surefoot.approvals.layers import Layer, Lists, PolicyChoice, Source, layers_of
+from surefoot.approvals.layers import PolicyChoice
 from surefoot.approvals.policy import CedarPolicy
 from surefoot.approvals.protocol import protocol
 from surefoot.approvals.queue import RolesOf, roles_of
 from surefoot.clock import SystemClock
 from surefoot.core import canonical
 from surefoot.core.agent import Agent, ToolChoice
-from surefoot.core.errors import ConfigurationError, DuplicateTool, UnknownPrice
+from surefoot.core.errors import ConfigurationError, DuplicateTool, JournalError, UnknownPrice
 from surefoot.core.memory import Memory
-from surefoot.core.ports import Clock, Embedder, Model, Policy, Sink, Store, Tool, Toolset
+from surefoot.core.ports import Clock, Embedder, Model, Sink, Store, Tool, Toolset
 from surefoot.core.tool import FINAL_ANSWER
 from surefoot.core.values import Limits
 from surefoot.embed.files import has_packaged
 from surefoot.engine.plan import Plan, Rules
+from surefoot.gating import check_policies, policy_for, policy_of, record_policies, tightened
 from surefoot.journal import SqliteStore, live_of, open_store
 from surefoot.journal.database import Own, connect
 from surefoot.journal.owner import new_owner
@@ -47,8 +48,10 @@ from surefoot.tools.output import output_of
 from surefoot.tools.readback import ReadBack
 from surefoot.tools.toolset import Tools
 
-__all__ = ["Parts", "assemble", "check_policies", "check_price", "plan_of", "policy_for"]
+__all__ = ["Parts", "assemble", "check_price", "plan_of"]
 
+#: Rules of runs whose plans an agent keeps.
+_TIGHTENED = 32
 #: What every store has.
 _STORE = get_protocol_members(Store)
 
@@ -67,7 +70,8 @@ class Parts:
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
-        self.policy = _policy(policy, settings)
+        self.policy = policy_of(policy, settings)
+        self._recording: asyncio.Task[None] | None = None
         self._tables: Connect | None = None
         self._derive: Derive | None = None
         if isinstance(store, str):
@@ -86,8 +90,9 @@ class Parts:
         self.worked = self.store if self._pulse is None else cast("Store", Timed(self.store, self._pulse))
         self.recovery = Stack(recovery or Recovery(), self.clock, self.store)
 
-    def follow(self) -> None:
-        """Let telemetry follow the store, which is open."""
+    def follow(self, plans: Mapping[str, Plan]) -> None:
+        """Let telemetry follow the store, which is open, and have other rules than before written down."""
+        self._recording = asyncio.create_task(record_policies(self.store, self.policy, plans))
         for follower in self._followers:
             follower.begin()
         if self._pulse is not None:
@@ -97,6 +102,9 @@ class Parts:
         """Let telemetry and models end, before the store is closed."""
         if self._pulse is not None:
             self._pulse.end()
+        if self._recording is not None:
+            with suppress(JournalError):  # who cannot write has other troubles
+                await self._recording
         await self.recovery.notes.told()
         await asyncio.gather(*[follower.close() for follower in self._followers])
         for memory in self._memories.values():
@@ -215,11 +223,19 @@ def plan_of(agent: Agent[Any, Any], parts: Parts, learned: Callable[[Plan], None
     check_price(plan, agent.limits)
 
     def equip() -> Plan:
-        found = replace(_equipped(plan, agent, parts), equip=equip)
+        found = replace(_equipped(plan, agent, parts), equip=equip, tighten=tighten)
         learned(found)
         return found
 
-    return replace(plan, equip=equip) if plan.toolsets else plan
+    def tighten(text: str) -> Plan:
+        def again() -> Plan:
+            return replace(_equipped(own, agent, parts), equip=again)
+
+        own = replace(plan, policy=tightened(plan.policy, text))
+        own = _equipped(own, agent, parts)
+        return replace(own, equip=again) if own.toolsets else own
+
+    return replace(plan, equip=equip if plan.toolsets else None, tighten=lru_cache(_TIGHTENED)(tighten))
 
 
 def _equipped(plan: Plan, agent: Agent[Any, Any], parts: Parts) -> Plan:
@@ -250,45 +266,6 @@ def _equipped(plan: Plan, agent: Agent[Any, Any], parts: Parts) -> Plan:
         guards=parts.recovery.guards_of(agent.name, specs, plan.limits, plan.model.context_window),
         protocol=protocol(specs, plan.policy),
     )  # fmt: skip
-
-
-def check_policies(plans: Mapping[str, Plan]) -> None:
-    """Raise ConfigurationError for rules that name a tool or argument that there is not, or compare unlike things; nothing as
-    long as a toolset is yet to say what tools it has.
-    """
-    if any(not toolset.tools() for plan in plans.values() for toolset in plan.toolsets):
-        return
-    known = {name for plan in plans.values() for name in plan.tools}
-    for plan in plans.values():
-        if isinstance(plan.policy, CedarPolicy):
-            plan.policy.admit([tool.spec for tool in plan.tools.values()], known)
-
-
-def _policy(choice: PolicyChoice | None, settings: Settings) -> Policy:
-    """The policy of an application: the settings' layers, then its own."""
-    layers: list[Layer] = []
-    for path in filter(None, settings.policy.split(os.pathsep)):
-        layers += layers_of(Path(path), path)
-    if choice is None:
-        return CedarPolicy(layers)
-    if isinstance(choice, str | Path | Lists | Sequence):
-        return CedarPolicy([*layers, *layers_of(choice, "policy")])
-    if layers:
-        raise ConfigurationError(
-            f"the setting policy={settings.policy!r} cannot be joined with a Policy object; give its rules to the App instead"
-        )
-    return choice
-
-
-def policy_for(agent: Agent[Any, Any], policy: Policy) -> Policy:
-    """An agent's own layers over those of its application. Raises ConfigurationError where they cannot be joined."""
-    if agent.policy is None:
-        return policy
-    if not isinstance(policy, CedarPolicy):
-        raise ConfigurationError(
-            f"agent {agent.name!r} has rules of its own, which cannot be joined with the App's Policy object"
-        )
-    return policy.within(layers_of(cast("Source", agent.policy), f"agent {agent.name}"))  # which says when it is none
 
 
 def _name_of(function: object) -> str:

@@ -136,6 +136,7 @@ SAMPLES: list[ev.Event] = [
     ev.EventRedacted(1, EVIL, EVIL),
     ev.Unknown(EVIL, EVIL),
     ev.RunResumed(EVIL),
+    ev.ApprovalDelegated(EVIL, EVIL, EVIL, EVIL, EVIL),
     ev.RunFinished(EVIL),
     ev.RunFailed(Failure(EVIL, EVIL)),
     ev.RunCancelled(EVIL, EVIL),

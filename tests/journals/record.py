@@ -43,7 +43,7 @@ HERE = Path(__file__).parent
 _ENDS = (ev.RunFinished, ev.RunFailed, ev.RunCancelled)
 _BY_STORE = (ev.RunStarted, ev.RunClaimed, ev.EventRedacted, ev.Unknown)
 _OUTSIDE = (
-    ev.MessageReceived, ev.ApprovalVoted, ev.ApprovalDecided, ev.ApprovalExpired, ev.ApprovalRevoked,
+    ev.MessageReceived, ev.ApprovalVoted, ev.ApprovalDelegated, ev.ApprovalDecided, ev.ApprovalExpired, ev.ApprovalRevoked,
     ev.RunCancelRequested, ev.SessionRenamed,
 )  # fmt: skip
 

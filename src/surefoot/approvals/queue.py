@@ -15,7 +15,7 @@ from surefoot.core.errors import AlreadyDecided, ConfigurationError, MayNotDecid
 from surefoot.core.request import Request
 from surefoot.core.values import Verdict
 
-__all__ = ["Actor", "Answer", "RolesOf", "may_edit", "missing", "roles_of", "settled"]
+__all__ = ["Actor", "Answer", "RolesOf", "delegated", "may_edit", "missing", "roles_of", "settled"]
 
 #: Who may decide where no rule names a role, once an application knows roles: a call or an answer, and anything else.
 APPROVERS = frozenset({"approver", "admin"})
@@ -84,6 +84,18 @@ def settled(request: Request, answer: Answer, actor: Actor, now: int) -> tuple[e
     return (vote, decided) if _met(needs, request, (*request.votes, vote), decided.digest) else (vote,)
 
 
+def delegated(request: Request, to: str, actor: Actor, reason: str, now: int) -> ev.ApprovalDelegated:
+    """The event by which somebody who may decide lets another decide for them. Raises as `settled`."""
+    if request.expires_at and request.expires_at <= now:
+        raise AlreadyDecided(request.id, "expired", "")
+    if not actor.name or not to or to == actor.name:
+        raise MayNotDecide(request.id, "say who decides for whom: by=… and the name of somebody else")
+    needs = _needs(request, actor)
+    if not any(_alone(need, request, actor) for need in needs):  # what was left to somebody, they cannot pass on
+        raise MayNotDecide(request.id, _why_not(needs, request, actor))
+    return ev.ApprovalDelegated(request.id, to, actor.name, actor.how, reason, actor.roles or ())
+
+
 def missing(request: Request) -> str:
     """What is still to be met, in words: ``2 of approver or admin, legal``; empty when anyone may decide alone."""
     words = []
@@ -112,7 +124,21 @@ def _needs(request: Request, actor: Actor) -> list[_Need]:
     return [_Need(names, many, verdict.distinct or many > 1, known) for names, many in zip(roles, quorums, strict=True)]
 
 
-def _counts(need: _Need, request: Request, actor: Actor) -> bool:
+def _counts(need: _Need, request: Request, actor: Actor) -> str:
+    """Whose voice somebody's word is, for a need: their own, or that of whoever lets them decide; empty for nobody's."""
+    if _alone(need, request, actor):
+        return actor.name or "somebody"
+    if need.distinct and (not actor.name or actor.name == request.user):
+        return ""
+    for given in request.delegates:
+        if given.to == actor.name:
+            giver = Actor(given.by, given.how, given.roles if need.known or given.roles else None)
+            if _alone(need, request, giver):
+                return given.by
+    return ""
+
+
+def _alone(need: _Need, request: Request, actor: Actor) -> bool:
     own = not actor.name or actor.name == request.user
     if need.distinct and own:
         return False
@@ -133,13 +159,13 @@ def _why_not(needs: Sequence[_Need], request: Request, actor: Actor) -> str:
 
 
 def _voices(need: _Need, request: Request, votes: Sequence[ev.ApprovalVoted], digest: str) -> set[str]:
-    """Who agreed to exactly this call, and counts for a need."""
-    agreed = [vote for vote in votes if vote.approve and vote.digest == digest]
-    return {
-        vote.by
-        for vote in agreed
-        if _counts(need, request, Actor(vote.by, vote.how, vote.roles if need.known or vote.roles else None))
-    }
+    """Whose voices agree to exactly this call, and count for a need."""
+    voices = [
+        _counts(need, request, Actor(vote.by, vote.how, vote.roles if need.known or vote.roles else None))
+        for vote in votes
+        if vote.approve and vote.digest == digest
+    ]
+    return set(filter(None, voices))
 
 
 def _met(needs: Sequence[_Need], request: Request, votes: Sequence[ev.ApprovalVoted], digest: str) -> bool:

@@ -1,4 +1,4 @@
-"""`surefoot approvals list`, `show`, `approve`, `edit`, `deny`, `answer`, `ask`, `revoke`, `watch` and `export`."""
+"""`surefoot approvals list`, `show`, `approve`, `edit`, `deny`, `answer`, `ask`, `delegate`, `revoke`, `watch` and `export`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def add(program: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(no_args_is_help=True, help="Questions to a human: list, show, decide, watch, export.")
     group.command("list")(list_)
-    for command in (show, approve, edit, deny, answer, ask, revoke, watch, export):
+    for command in (show, approve, edit, deny, answer, ask, delegate, revoke, watch, export):
         group.command(command.__name__)(command)
     program.add_typer(group, name="approvals")
 
@@ -186,6 +186,19 @@ def deny(
 ) -> None:
     """Do not let a call run, or an answer out."""
     _say(place_of(context, store), "denied", lambda app: app.decide(request, approve=False, reason=reason, **_who(by)))
+
+
+def delegate(
+    context: typer.Context,
+    *,
+    request: RequestArgument,
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="Who may decide it for you, by your roles.")],
+    reason: ReasonOption = "",
+    by: ByOption = "",
+    store: StoreOption = None,
+) -> None:
+    """Let somebody else decide a question for you; your word and theirs are one voice."""
+    _say(place_of(context, store), f"left to {line(to)}", lambda app: app.decide(request, delegate=to, reason=reason, **_who(by)))
 
 
 def answer(

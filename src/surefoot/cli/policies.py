@@ -23,8 +23,8 @@ from surefoot.core import canonical
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.ports import Judged
 from surefoot.core.tool import FINAL_ANSWER, ToolSpec
+from surefoot.gating import policy_for
 from surefoot.tools.catalogue import specs
-from surefoot.wiring import policy_for
 
 __all__ = ["add"]
 

@@ -24,6 +24,7 @@ _KINDS = (
     ev.ToolDenied,
     ev.ApprovalRequested,
     ev.ApprovalVoted,
+    ev.ApprovalDelegated,
     ev.ApprovalDecided,
     ev.ApprovalExpired,
     ev.ApprovalConsumed,

@@ -88,6 +88,10 @@ def _voted(event: ev.ApprovalVoted, tools: Mapping[str, str]) -> str:
     return f"{'yes' if event.approve else 'no'}{_by(event.by)} ({line(event.how)}){_why(event.reason)}"
 
 
+def _delegated(event: ev.ApprovalDelegated, tools: Mapping[str, str]) -> str:
+    return f"{line(event.to)} may decide{_by(event.by)} ({line(event.how)}){_why(event.reason)}"
+
+
 def _indeterminate(event: ev.ToolIndeterminate, tools: Mapping[str, str]) -> str:
     return f"{_tool(event.call, tools)} may or may not have happened{_why(event.reason)} [{line(event.request)}]"
 
@@ -138,6 +142,7 @@ _SAY: dict[type, _Say] = {
     ev.ToolDenied: lambda e, t: f"{_tool(e.call, t)} denied{_by(e.by) or ' by policy'}{_why(e.reason)}",
     ev.ApprovalRequested: _asked,
     ev.ApprovalVoted: _voted,
+    ev.ApprovalDelegated: _delegated,
     ev.ApprovalDecided: _decided,
     ev.ApprovalExpired: lambda e, _: "nobody answered in time",
     ev.ApprovalConsumed: lambda e, _: "the approval was used",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["BreakerChanged", "RunPruned", "TokenCreated", "TokenRevoked"]
+__all__ = ["BreakerChanged", "PolicyChanged", "RunPruned", "TokenCreated", "TokenRevoked"]
 
 
 class _AppEvent(msgspec.Struct, frozen=True, gc=False, tag_field="type", omit_defaults=True):
@@ -37,6 +37,17 @@ class TokenRevoked(_AppEvent, frozen=True, gc=False, tag="token.revoked"):
 
     token: str
     by: str = ""
+
+
+class PolicyChanged(_AppEvent, frozen=True, gc=False, tag="policy.changed"):
+    """An application began to work with rules that are not those before (by their digests): their ``layers`` by name, and
+    their whole ``text``.
+    """
+
+    digest: str
+    before: str = ""
+    layers: tuple[str, ...] = ()
+    text: str = ""
 
 
 class BreakerChanged(_AppEvent, frozen=True, gc=False, tag="breaker.changed"):

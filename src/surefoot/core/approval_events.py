@@ -10,6 +10,7 @@ __all__ = [
     "CallsJudged",
     "ToolDenied",
     "ApprovalRequested",
+    "ApprovalDelegated",
     "ApprovalVoted",
     "ApprovalDecided",
     "ApprovalExpired",
@@ -62,6 +63,17 @@ class ApprovalVoted(_Event, frozen=True, gc=False, tag="approval.voted"):
     roles: tuple[str, ...] = ()
     arguments: str = ""
     digest: str = ""
+
+
+class ApprovalDelegated(_Event, frozen=True, gc=False, tag="approval.delegated"):
+    """Somebody who may decide a question lets another decide it for them; their ``roles`` count for the other's word."""
+
+    request: str
+    to: str
+    by: str = ""
+    how: str = "asserted"
+    reason: str = ""
+    roles: tuple[str, ...] = ()
 
 
 class ApprovalDecided(_Event, frozen=True, gc=False, tag="approval.decided"):

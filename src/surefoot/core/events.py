@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 
-from surefoot.core.app_events import BreakerChanged, RunPruned, TokenCreated, TokenRevoked
+from surefoot.core.app_events import BreakerChanged, PolicyChanged, RunPruned, TokenCreated, TokenRevoked
 from surefoot.core.approval_events import (
     ApprovalConsumed,
     ApprovalDecided,
+    ApprovalDelegated,
     ApprovalExpired,
     ApprovalRequested,
     ApprovalRevoked,
@@ -29,8 +30,9 @@ from surefoot.core.values import Failure, Limits, Spent
 
 __all__ = [
     "APP_EVENTS", "RUN_EVENTS", "AppEvent", "ApprovalConsumed", "ApprovalDecided", "ApprovalExpired", "ApprovalRequested",
-    "ApprovalRevoked", "ApprovalVoted", "BreakerChanged", "CallsJudged", "Event", "MemoryForgotten", "MemoryKept",
-    "MemoryRecalled", "MemoryRefused", "Record", "RunPruned", "TokenCreated", "TokenRevoked", "ToolDenied", "tag_of",
+    "ApprovalRevoked", "ApprovalVoted", "ApprovalDelegated", "BreakerChanged", "CallsJudged", "Event", "MemoryForgotten",
+    "MemoryKept", "MemoryRecalled", "MemoryRefused", "PolicyChanged", "Record", "RunPruned", "TokenCreated", "TokenRevoked",
+    "ToolDenied", "tag_of",
 ]  # fmt: skip
 
 
@@ -42,6 +44,7 @@ class RunStarted(_Event, frozen=True, gc=False, tag="run.started"):
     """Somebody asked for a run. ``key`` is the caller's id, ``history`` an existing conversation to go on from.
 
     ``trace_state`` came with the trace of whoever asked (W3C ``tracestate``); with ``trace_dropped`` they keep no spans of it.
+    ``policy`` is Cedar rules of the run's own, which tighten those of its agent.
     """
 
     agent: str
@@ -62,6 +65,7 @@ class RunStarted(_Event, frozen=True, gc=False, tag="run.started"):
     history: tuple[Message, ...] = ()
     trace_state: str = ""
     trace_dropped: bool = False
+    policy: str = ""
 
 
 class RunClaimed(_Event, frozen=True, gc=False, tag="run.claimed"):
@@ -305,14 +309,14 @@ Event = (
     | RunCancelled | RunResumed | SessionRenamed | MessageReceived | MemoryRecalled | MemoryKept | MemoryRefused
     | MemoryForgotten | ContextCompacted | HandedOff
     | ModelRequested | ModelReplied | ModelFailed | OutputRejected | CallsJudged | ToolDenied
-    | ApprovalRequested | ApprovalVoted | ApprovalDecided | ApprovalExpired | ApprovalConsumed
+    | ApprovalRequested | ApprovalVoted | ApprovalDelegated | ApprovalDecided | ApprovalExpired | ApprovalConsumed
     | ApprovalRevoked | ToolStarted | ToolProgressed | ToolReturned | ToolFailed | ToolIndeterminate
     | SpanStarted | SpanEnded | EventRedacted | Unknown
 )
 # fmt: on
 # fmt: off
 AppEvent = (
-    BreakerChanged | RunPruned | EventRedacted | Unknown | TokenCreated | TokenRevoked
+    BreakerChanged | PolicyChanged | RunPruned | EventRedacted | Unknown | TokenCreated | TokenRevoked
     | MemoryKept | MemoryRefused | MemoryForgotten
 )
 # fmt: on

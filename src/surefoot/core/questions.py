@@ -16,6 +16,7 @@ from surefoot.core.request import Request, Standing
 __all__ = [
     "close_step",
     "decided",
+    "delegated",
     "denied",
     "expired",
     "indeterminate",
@@ -91,6 +92,13 @@ def voted(state: Picture, event: ev.ApprovalVoted, record: ev.Record) -> None:
     request = state.requests.get(event.request)
     if request is not None:
         state.requests[event.request] = replace(request, votes=(*request.votes, event))
+
+
+def delegated(state: Picture, event: ev.ApprovalDelegated, record: ev.Record) -> None:
+    """Somebody may decide for another."""
+    request = state.requests.get(event.request)
+    if request is not None:
+        state.requests[event.request] = replace(request, delegates=(*request.delegates, event))
 
 
 def decided(state: Picture, event: ev.ApprovalDecided, record: ev.Record) -> None:

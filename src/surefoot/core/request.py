@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from surefoot.core import canonical
-from surefoot.core.events import ApprovalVoted
+from surefoot.core.events import ApprovalDelegated, ApprovalVoted
 from surefoot.core.values import Verdict
 
 __all__ = ["Callback", "Request", "Standing", "visible"]
@@ -48,11 +48,11 @@ class Standing:
 class Request:
     """One open question of a run, as `run.waiting` lists it.
 
-    ``kind`` is ``call`` (may this tool call run?), ``outcome`` (it started, and nobody knows whether it happened),
-    ``answer`` (may the run end with this answer?), ``human`` (the model itself asks) or ``warning`` (may the run go on, of which
-    something was foreseen?). ``arguments`` is the canonical JSON
-    text the answer is bound to, by ``digest``. ``path`` names the runs from the root to the one that asks, ``user`` is the
-    run's own, ``votes`` are those of a quorum so far. Times are Unix microseconds.
+    ``kind`` is ``call`` (may this tool call run?), ``outcome`` (it started, and nobody knows whether it happened), ``answer``
+    (may the run end with this answer?), ``human`` (the model itself asks) or ``warning`` (may the run go on, of which something
+    was foreseen?). ``arguments`` is the canonical JSON text the answer is bound to, by ``digest``. ``path`` names the runs from
+    the root to the one that asks, ``user`` is the run's own, ``votes`` are those of a quorum so far, ``delegates`` says who may
+    decide for somebody else. Times are Unix microseconds.
     """
 
     id: str
@@ -70,6 +70,7 @@ class Request:
     path: tuple[str, ...] = ()
     user: str = ""
     votes: tuple[ApprovalVoted, ...] = ()
+    delegates: tuple[ApprovalDelegated, ...] = ()
 
     @property
     def args(self) -> dict[str, Any]:

@@ -245,6 +245,7 @@ _APPLY: dict[type, Callable[[State, Any, ev.Record], None]] = {
     ev.CallsJudged: questions.judged,
     ev.ApprovalRequested: questions.requested,
     ev.ApprovalVoted: questions.voted,
+    ev.ApprovalDelegated: questions.delegated,
     ev.ApprovalDecided: questions.decided,
     ev.ApprovalExpired: questions.expired,
     ev.ApprovalRevoked: questions.revoked,

@@ -64,6 +64,7 @@ class Link:
             trace_dropped=context.trace_dropped,
             limits=self._work.remaining(),
             deadline=self._work.state.deadline,
+            policy=self._work.state.started.policy if self._work.state.started else "",
         )
         return await self._work.children(parent, agent, prompt, named, self._used.__setitem__)
 

@@ -46,7 +46,7 @@ class Plan:
     ``protocol`` is what the model is told of asking a human; ``price`` gives millionths of a dollar, or None where unknown;
     ``models`` names the model, and those that may answer in its place. ``summary`` is the model that summarises what a prompt
     has no room for, ``read_back`` what a model is told of the tool that reads results that were cut. ``equip`` gives the plan
-    with the tools of its toolsets, which may know them only once they are open.
+    with the tools of its toolsets, which may know them only once they are open; ``tighten`` gives it with the rules of a run.
     """
 
     agent: str
@@ -62,6 +62,7 @@ class Plan:
     deps: Callable[[], Any] | None = None
     toolsets: tuple[Any, ...] = ()
     equip: Callable[[], Plan] | None = None
+    tighten: Callable[[str], Plan] | None = None
     price: Callable[[str, Usage], int | None] = field(default=lambda model, usage: None)
     rules: Rules = Rules()
     concurrency: int | None = None
@@ -77,6 +78,10 @@ class Plan:
     free: frozenset[str] = frozenset()
     gated: bool = False
     protocol: str = ""
+
+    def for_run(self, rules: str) -> Plan:
+        """The plan with the rules of a run, which can only tighten it. Raises ConfigurationError where they cannot hold."""
+        return self.tighten(rules) if rules and self.tighten is not None else self
 
     def offered(self, *, cut: bool) -> tuple[ToolSpec, ...]:
         """The tools a model is told of, once results were ``cut`` also the one that reads them."""

@@ -46,6 +46,7 @@ async def prepare(work: Work, stack: AsyncExitStack, store: Store) -> bool:
     plan = work.plan
     try:
         with work.bodies.limit(work.time_left()):
+            work.plan = plan = plan.for_run(_rules(work))
             for toolset in plan.toolsets:
                 await toolset.open()
                 stack.push_async_callback(toolset.close)
@@ -77,6 +78,11 @@ async def prepare(work: Work, stack: AsyncExitStack, store: Store) -> bool:
         fixed += estimate_text(str(plan.output.schema.schema))
     work.fixed_tokens = fixed
     return True
+
+
+def _rules(work: Work) -> str:
+    """The run's own rules."""
+    return work.state.started.policy if work.state.started is not None else ""
 
 
 def _rendered(plan: Plan, work: Work) -> str:

@@ -59,6 +59,7 @@ _OUTSIDE = frozenset(
     {
         ev.MessageReceived,
         ev.ApprovalVoted,
+        ev.ApprovalDelegated,
         ev.ApprovalDecided,
         ev.ApprovalExpired,
         ev.ApprovalRevoked,

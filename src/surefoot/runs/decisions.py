@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypedDict
 
 from surefoot.approvals.policy import CedarPolicy
-from surefoot.approvals.queue import Actor, Answer, RolesOf, may_edit, settled
+from surefoot.approvals.queue import Actor, Answer, RolesOf, delegated, may_edit, settled
 from surefoot.core import canonical
 from surefoot.core import events as ev
 from surefoot.core.errors import AlreadyDecided, MayNotDecide, RequestNotFound, RunError, RunNotFound
@@ -22,13 +22,14 @@ __all__ = ["DecideOptions", "Decisions"]
 
 
 class DecideOptions(TypedDict, total=False):
-    """What `App.decide` is told; one of approve, answer and ask.
+    """What `App.decide` is told; one of approve, answer, ask and delegate.
 
     Args:
         approve: the call may run, or not. Of an unknown outcome: run it again, or give up.
         edit: with an approval, new values for some arguments; of an answer, ``{"text": …}``.
         answer: the call does not run, and this is its result.
         ask: the call does not run yet; the model reads this question and may call again.
+        delegate: who may decide it for whoever says this, by their roles; as one voice with theirs.
         sticky: the approval holds for more of this run: ``call``, the same call again; ``rule``, every call of this tool that
             the same rules ask about.
         by: who decides.
@@ -41,6 +42,7 @@ class DecideOptions(TypedDict, total=False):
     edit: Mapping[str, Any]
     answer: str
     ask: str
+    delegate: str
     sticky: Literal["call", "rule"]
     by: str
     how: str
@@ -59,12 +61,14 @@ class Decisions:
 
     async def decide(self, request: Request | str, said: DecideOptions) -> State:
         """Answer a question. Raises RequestNotFound, AlreadyDecided, MayNotDecide, InvalidArguments, TypeError."""
-        words = [word for word in ("approve", "answer", "ask") if word in said]
+        words = [word for word in ("approve", "answer", "ask", "delegate") if word in said]
         unknown = sorted(said.keys() - DecideOptions.__annotations__.keys())
         if unknown:
             raise TypeError(f"a decision has no {unknown[0]!r}; it has {', '.join(DecideOptions.__annotations__)}")
         if len(words) != 1:
-            raise TypeError("say one of approve=True, approve=False, answer='…' and ask='…'")
+            raise TypeError("say one of approve=True, approve=False, answer='…', ask='…' and delegate='…'")
+        if "delegate" in said:
+            return await self._delegate(request, said)
         approve = said.get("approve", True)
         if not isinstance(approve, bool):  # nobody's "n" is taken for a yes
             raise TypeError(f"approve must be True or False, not {approve!r:.100}")
@@ -74,6 +78,20 @@ class Decisions:
         answer = Answer(word, reason, result, sticky=said.get("sticky", ""))
         actor = self._actor(said.get("by", ""), said.get("how", "asserted"))
         return await self._put(request, answer, actor, said.get("edit"), said.get("digest", ""))
+
+    async def _delegate(self, request: Request | str, said: DecideOptions) -> State:
+        """Let somebody else decide a question. Raises RequestNotFound, AlreadyDecided, MayNotDecide."""
+        name = request if isinstance(request, str) else request.id
+        actor = self._actor(said.get("by", ""), said.get("how", "asserted"))
+
+        def made(state: State) -> ev.Event:
+            asked = state.requests.get(name)
+            if asked is None or (state.status in ENDED and asked.kind != "outcome"):
+                raise _no_question(state, name)
+            self._permitted(state, asked, actor, "delegate")
+            return delegated(asked, said["delegate"], actor, said.get("reason", ""), self._clock.now())
+
+        return await self._outside(name, made)
 
     async def put_to(self, requests: Iterable[Request], approve: Approve) -> bool:
         """Put questions to a callback; whether it settled any.
@@ -151,9 +169,14 @@ class Decisions:
         except RunNotFound:
             raise RequestNotFound(name) from None
 
+    def _plan_of(self, state: State) -> Plan | None:
+        """The plan of a run's agent, with the run's own rules."""
+        plan = self._plan(state.agent)
+        return plan.for_run(state.started.policy) if plan and state.started else plan
+
     def _permitted(self, state: State, asked: Request, actor: Actor, word: str) -> None:
         """Raise MayNotDecide when rules about who decides say no."""
-        plan = self._plan(state.agent)
+        plan = self._plan_of(state)
         policy = plan.policy if plan else self._policy
         why = policy.bars(asked, actor.name, actor.roles or (), word, state.agent) if isinstance(policy, CedarPolicy) else ""
         if why:
@@ -161,7 +184,7 @@ class Decisions:
 
     def _edited(self, state: State, asked: Request, answer: Answer, edit: Mapping[str, Any]) -> Answer:
         """The answer with the arguments it changes, valid, and not what a rule denies."""
-        plan = self._plan(state.agent)
+        plan = self._plan_of(state)
         if plan is None or (asked.kind == "call" and asked.tool not in plan.tools):
             raise MayNotDecide(
                 asked.id, f"its arguments can only be changed where the agent {state.agent!r} is known, with its tools"

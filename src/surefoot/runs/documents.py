@@ -91,6 +91,7 @@ def request_document(request: Request) -> dict[str, Any]:
         "may_edit": None if verdict is None or verdict.may_edit is None else list(verdict.may_edit),
         "origins": dict(verdict.origins) if verdict else {},
         "votes": [{"by": vote.by, "approve": vote.approve, "reason": vote.reason} for vote in request.votes],
+        "delegates": [{"to": given.to, "by": given.by} for given in request.delegates],
         "path": list(request.path),
         "user": request.user,
         "asked_at": instant(request.asked_at),

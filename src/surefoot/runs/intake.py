@@ -39,7 +39,7 @@ _Event = TypeVar("_Event", bound=ev.Event)
 _STATUSES = ENDED | {"ready", "running", "waiting"}
 #: Times are kept as whole microseconds in 64 bits.
 _LAST = 2**63 - 1
-_TEXTS = ("session", "id", "user", "tenant", "traceparent", "tracestate")
+_TEXTS = ("session", "id", "user", "tenant", "traceparent", "tracestate", "policy")
 # Neither id may be all zeros.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-|$)")
 #: Characters of a ``tracestate`` that is handed on; one that is longer is left out (section 3.3.1.5 asks for 512 at least).
@@ -54,7 +54,8 @@ class RunOptions(TypedDict, total=False):
     session: the conversation it belongs to. id: the caller's idempotency key, unique per user. user, tenant: whose it is.
     context: small JSON the agent's tools can read. tags: labels to list by. limits: over the agent's own. deadline: a
     time with its zone, or how long from now (timedelta, or seconds). history: messages to go on from. traceparent,
-    tracestate: the W3C trace context of whoever asks.
+    tracestate: the W3C trace context of whoever asks. policy: Cedar rules for this run and those it starts, which can only
+    tighten what holds for its agent.
     """
 
     session: str
@@ -68,6 +69,7 @@ class RunOptions(TypedDict, total=False):
     history: Sequence[Message]
     traceparent: str
     tracestate: str
+    policy: str
 
 
 class ListOptions(TypedDict, total=False):
@@ -102,6 +104,7 @@ async def add(
             started, parent=parent.parent, parent_call=parent.parent_call, trace_id=parent.trace_id,
             parent_span=parent.parent_span, trace_state=parent.trace_state, trace_dropped=parent.trace_dropped,
             limits=parent.limits, deadline=_earlier(started.deadline, parent.deadline),
+            policy="\n".join(filter(None, (parent.policy, started.policy))),
         )  # fmt: skip
     started = readable(started)
     row, created = await store.add(clock.new_id(), started)
@@ -220,6 +223,7 @@ async def _first_event(store: Store, clock: Clock, agent: str, prompt: Input, op
         limits=options.get("limits"),
         deadline=deadline_of(clock, options.get("deadline")),
         history=history,
+        policy=options.get("policy", ""),
     )
 
 

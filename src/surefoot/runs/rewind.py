@@ -133,7 +133,8 @@ async def fork(store: Store, clock: Clock, run: str, at: int = 0, *, agent: str 
     if not messages:
         raise RunError(f"nothing had been said by event {at} of run {run}: there is nothing to go on from")
     copy = ev.RunStarted(
-        agent or state.agent, user=started.user, tenant=started.tenant, context=started.context, forked_from=f"{run}:{at}",
+        agent or state.agent, user=started.user, tenant=started.tenant, context=started.context, policy=started.policy,
+        forked_from=f"{run}:{at}",
         tags=started.tags, trace_id=clock.new_id(), limits=started.limits, history=tuple(messages),
     )  # fmt: skip
     row, _ = await store.add(clock.new_id(), readable(copy))

@@ -37,7 +37,11 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/ag-ui", tags=["compatible"])
 _NAME, _MOST = 200, 10_000
-_WORDS = {"outcome": ["done", "retry", "give_up"], "answer": ["approve", "deny", "ask"], "warning": ["approve", "deny"]}
+_WORDS = {
+    "outcome": ["done", "retry", "give_up"],
+    "answer": ["approve", "deny", "ask", "delegate"],
+    "warning": ["approve", "deny", "delegate"],
+}
 
 
 @router.post("/{agent}", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
@@ -202,7 +206,7 @@ def _outcome(run: Run[Any]) -> ag.RunFinishedOutcome:
 
 
 def _interrupt(question: Question) -> ag.Interrupt:
-    words = _WORDS.get(question.kind, ["approve", "deny", "answer", "ask"])
+    words = _WORDS.get(question.kind, ["approve", "deny", "answer", "ask", "delegate"])
     schema = Decision.model_json_schema()
     schema["properties"]["decision"]["enum"] = words
     return ag.Interrupt(

@@ -69,6 +69,8 @@ async def settle(application: App, caller: Caller, question: str, body: Decision
             said["answer"] = body.result
         case "ask":
             said["ask"] = body.reason
+        case "delegate":
+            said["delegate"] = body.to
         case outcome:
             return await application.settle(
                 question, outcome, result=body.result, by=caller.user, how=caller.how, reason=body.reason

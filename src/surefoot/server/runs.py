@@ -104,7 +104,7 @@ async def start(
         raise Problem(422, "id and Idempotency-Key differ; send one of them")
     options = RunOptions(
         session=body.session, id=body.id or key, user=caller.user, tenant=caller.tenant, context=body.context, tags=body.tags,
-        traceparent=trace[0], tracestate=trace[1],
+        traceparent=trace[0], tracestate=trace[1], policy=body.policy,
     )  # fmt: skip
     if body.limits is not None:
         options["limits"] = Limits(**body.limits.model_dump())

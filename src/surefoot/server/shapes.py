@@ -54,6 +54,7 @@ class StartRun(_Strict):
     context: dict[str, Any] = Field(default_factory=dict)
     limits: LimitsDocument | None = None
     deadline: float | None = Field(None, gt=0, le=10**9, description="seconds from now")
+    policy: str = Field("", max_length=100_000, description="Cedar rules for this run, which can only tighten its agent's")
     wait: float = Field(0.0, ge=0, le=60, description="seconds to wait for the run to end or to ask, before the answer")
 
 
@@ -101,15 +102,16 @@ class Decision(_Strict):
     """Settle a question.
 
     Of a call: approve (perhaps with an ``edit`` of its arguments, or ``sticky`` for more of the run), deny, answer in its place
-    with ``result``, or ask back in ``reason``. Of an unknown outcome: done (with ``result``), retry or give_up. ``digest`` binds
-    what is said to the call that was looked at.
+    with ``result``, ask back in ``reason``, or let another decide, ``to``. Of an unknown outcome: done (with ``result``), retry
+    or give_up. ``digest`` binds what is said to the call that was looked at.
     """
 
-    decision: Literal["approve", "deny", "answer", "ask", "done", "retry", "give_up"]
+    decision: Literal["approve", "deny", "answer", "ask", "delegate", "done", "retry", "give_up"]
     reason: str = Field("", max_length=10_000)
     result: str = Field("", max_length=_TEXT)
     edit: dict[str, Any] | None = None
     sticky: Literal["", "call", "rule"] = ""
+    to: str = Field("", max_length=_NAME)
     digest: str = Field("", max_length=64)
 
 
@@ -148,6 +150,7 @@ class RequestDocument(BaseModel):
     may_edit: list[str] | None = Field(description="the arguments that an approval may change; null for any")
     origins: dict[str, str] = Field(description="where each argument's value came from")
     votes: list[VoteDocument]
+    delegates: list[dict[str, str]] = Field(description="who may decide, `to`, for whom, `by`")
     path: list[str] = Field(description="the runs from the root to the one that asks")
     user: str
     asked_at: str | None

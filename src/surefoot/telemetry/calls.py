@@ -105,6 +105,11 @@ def _voted(trace: Standing, event: ev.ApprovalVoted, record: ev.Record) -> None:
     add_note(trace.questions.get(event.request), record, attributes, {"reason": event.reason})
 
 
+def _delegated(trace: Standing, event: ev.ApprovalDelegated, record: ev.Record) -> None:
+    attributes = {"to": event.to, "by": event.by, "how": event.how}
+    add_note(trace.questions.get(event.request), record, attributes, {"reason": event.reason})
+
+
 def _decided(trace: Standing, event: ev.ApprovalDecided, record: ev.Record) -> None:
     span = trace.questions.pop(event.request, None)
     if span is None:
@@ -150,6 +155,7 @@ CALLS: Mapping[type, Callable[[Standing, Any, ev.Record], None]] = {
     ev.ToolDenied: _tool_denied,
     ev.ApprovalRequested: _asked,
     ev.ApprovalVoted: _voted,
+    ev.ApprovalDelegated: _delegated,
     ev.ApprovalDecided: _decided,
     ev.ApprovalExpired: _expired,
     ev.ToolStarted: _tool_started,

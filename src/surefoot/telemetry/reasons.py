@@ -149,10 +149,20 @@ def _decided(records: Sequence[ev.Record], call: str) -> Iterator[Reason]:
         event = record.event
         if isinstance(event, ev.ApprovalRequested | ev.ToolIndeterminate) and event.call == call:
             requests.add(event.request)
-        elif isinstance(event, ev.ApprovalVoted | ev.ApprovalDecided) and event.request in requests:
-            word = event.decision if isinstance(event, ev.ApprovalDecided) else "yes" if event.approve else "no"
+        elif isinstance(event, ev.ApprovalVoted | ev.ApprovalDelegated | ev.ApprovalDecided) and event.request in requests:
+            word = _word(event)
             by = f" by {event.by} ({event.how})" if event.by else ""
             yield Reason("decision", f"{word}{by}" + (f": {event.reason}" if event.reason else ""), record.seq)
+
+
+def _word(event: ev.ApprovalVoted | ev.ApprovalDelegated | ev.ApprovalDecided) -> str:
+    match event:
+        case ev.ApprovalDecided():
+            return event.decision
+        case ev.ApprovalDelegated():
+            return f"left to {event.to}"
+        case _:
+            return "yes" if event.approve else "no"
 
 
 def _came(records: Sequence[ev.Record], call: str) -> Iterator[Reason]:

@@ -82,6 +82,7 @@ def question_view(run: Run[Any], question: Request, schema: Mapping[str, Any] | 
         "roles": " and ".join(" or ".join(some) for some in question.verdict.roles) if question.verdict else "",
         "quorum": question.verdict.quorum if question.verdict else 1,
         "votes": [f"{vote.by}: {'yes' if vote.approve else 'no'}" for vote in question.votes],
+        "delegates": [f"{given.to} may decide for {given.by}" for given in question.delegates],
         "rules": ", ".join(question.verdict.rules) if question.verdict else "",
         "age": duration(max(0, now - question.asked_at)),
         "until": question.expires_at // 1_000,

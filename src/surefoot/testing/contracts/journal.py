@@ -21,6 +21,7 @@ __all__ = ["JournalContract"]
 _FROM_OUTSIDE = (
     say("hi"),
     ev.ApprovalVoted("q", approve=True),
+    ev.ApprovalDelegated("q", "joe"),
     ev.ApprovalDecided("q", "approve"),
     ev.ApprovalExpired("q"),
     ev.ApprovalRevoked("q"),
