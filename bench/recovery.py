@@ -159,9 +159,12 @@ async def _chaos(port: int, seed: int, names: list[str], settings: Settings, run
         took = time.perf_counter() - began
         fell = most = 0
         for run in ended:
+            failed = Counter[int]()  # by step: what was refused without being sent is no try
             for item in await app.events(run):
                 fell += isinstance(item.event, ev.RunWarned) and item.event.kind == "fell_back"
-                most = max(most, item.event.attempt if isinstance(item.event, ev.ModelRequested) else 0)
+                if isinstance(item.event, ev.ModelFailed) and item.event.error.data.get("sent", True):
+                    failed[item.event.step] += 1
+            most = max(most, max(failed.values(), default=0) + (run.output == "done"))
     for model in models:
         await model.aclose()
     done = [run for run in ended if run.output == "done"]
