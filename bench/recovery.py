@@ -131,6 +131,15 @@ class Chaos:
         return found
 
 
+def _tries(events: list[ev.Event], *, done: bool) -> int:
+    """The most tries for one answer of a run; what was refused without being sent is none."""
+    failed = Counter[int]()
+    for event in events:
+        if isinstance(event, ev.ModelFailed) and event.error.data.get("sent", True):
+            failed[event.step] += 1
+    return max(failed.values(), default=0) + done
+
+
 async def _chaos(port: int, seed: int, names: list[str], settings: Settings, runs: int) -> dict[str, Any]:
     """So many runs at once; what became of them, of the ledger and of the attempts."""
     from surefoot.models.openai import OpenAI
@@ -159,12 +168,9 @@ async def _chaos(port: int, seed: int, names: list[str], settings: Settings, run
         took = time.perf_counter() - began
         fell = most = 0
         for run in ended:
-            failed = Counter[int]()  # by step: what was refused without being sent is no try
-            for item in await app.events(run):
-                fell += isinstance(item.event, ev.RunWarned) and item.event.kind == "fell_back"
-                if isinstance(item.event, ev.ModelFailed) and item.event.error.data.get("sent", True):
-                    failed[item.event.step] += 1
-            most = max(most, max(failed.values(), default=0) + (run.output == "done"))
+            events = [item.event for item in await app.events(run)]
+            fell += sum(isinstance(event, ev.RunWarned) and event.kind == "fell_back" for event in events)
+            most = max(most, _tries(events, done=run.output == "done"))
     for model in models:
         await model.aclose()
     done = [run for run in ended if run.output == "done"]
