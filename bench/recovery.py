@@ -131,7 +131,7 @@ class Chaos:
         return found
 
 
-def _tries(events: list[ev.Event], *, done: bool) -> int:
+def _tries(events: list[Any], *, done: bool) -> int:
     """The most tries for one answer of a run; what was refused without being sent is none."""
     failed = Counter[int]()
     for event in events:

@@ -85,6 +85,7 @@ COMPONENTS: Mapping[str, Component] = {
     "embeddings": _module("numpy", "onnxruntime", "tokenizers", install="pip install 'surefoot[embeddings]'"),
     "xllamacpp": _module("xllamacpp", install="pip install 'surefoot[local]'"),
     "server": _module("ag_ui", "fastapi", "uvicorn", "jinja2", "httpx2", install="pip install 'surefoot[server,dev]'"),
+    "slack": _module("slack_bolt", "aiohttp", install="pip install 'surefoot[slack]'"),
     "schemathesis": _module("schemathesis", install="pip install 'surefoot[dev]'"),
     "playwright": _module("playwright", "axe_playwright_python", install="pip install 'surefoot[dev]'"),
     "weights": Component(weights, "surefoot models install"),

@@ -53,6 +53,10 @@ class Settings:
         deciders: whom that address may hand a link to decide with, ``dana, joe``; needs ``url``.
         url: this server's address as people reach it, which links begin with.
         webhook_secret: what the posts are signed with, and the links, which takes 16 bytes at least.
+        slack_token: the token of a Slack bot that posts each question to a human; empty: none does.
+        slack_channel: where it posts.
+        slack_secret: the signing secret of its app, whose buttons the server then answers under ``/slack/actions``.
+        slack_users: who is who there: ``dana=U024BE7LH; joe=U0G9QF9C6``.
         log: ``json`` or ``pretty`` prints what happens to standard error; empty: nothing is printed.
         semconv: the version of the semantic conventions whose names are sent; empty: the newest that is known.
 
@@ -88,6 +92,10 @@ class Settings:
     deciders: str = ""
     url: str = ""
     webhook_secret: str = ""
+    slack_token: str = ""
+    slack_channel: str = ""
+    slack_secret: str = ""
+    slack_users: str = ""
     log: str = ""
     semconv: str = ""
 

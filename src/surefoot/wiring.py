@@ -8,18 +8,18 @@ from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import get_protocol_members
 
 from surefoot.approvals.layers import PolicyChoice
 from surefoot.approvals.policy import CedarPolicy
 from surefoot.approvals.protocol import protocol
-from surefoot.approvals.queue import RolesOf, roles_of
+from surefoot.approvals.queue import RolesOf, named_lists, roles_of
 from surefoot.clock import SystemClock
 from surefoot.core import canonical
 from surefoot.core.agent import Agent, ToolChoice
-from surefoot.core.errors import ConfigurationError, DuplicateTool, JournalError, UnknownPrice
+from surefoot.core.errors import ConfigurationError, DuplicateTool, JournalError, MissingExtra, UnknownPrice
 from surefoot.core.memory import Memory
 from surefoot.core.ports import Clock, Embedder, Model, Sink, Store, Tool, Toolset
 from surefoot.core.tool import FINAL_ANSWER
@@ -48,7 +48,10 @@ from surefoot.tools.output import output_of
 from surefoot.tools.readback import ReadBack
 from surefoot.tools.toolset import Tools
 
-__all__ = ["Parts", "assemble", "check_price", "plan_of"]
+if TYPE_CHECKING:
+    from surefoot.approvals.slack import Slack
+
+__all__ = ["Parts", "assemble", "check_price", "plan_of", "slack_of"]
 
 #: Rules of runs whose plans an agent keeps.
 _TIGHTENED = 32
@@ -179,7 +182,23 @@ def _sinks(settings: Settings) -> list[Sink]:
         sinks += notices.posts(
             settings.webhook, settings.approvals_webhook, settings.webhook_secret, settings.url, settings.deciders
         )
+    if settings.slack_token:
+        from surefoot.approvals.notices import Notices
+
+        sinks.append(Notices(slack_of(settings)))
     return sinks
+
+
+def slack_of(settings: Settings) -> Slack:
+    """The Slack channel of the settings. Raises MissingExtra, ConfigurationError."""
+    try:
+        from surefoot.approvals.slack import Slack
+    except ModuleNotFoundError:
+        raise MissingExtra("questions in Slack", "slack") from None
+    if not (settings.slack_channel and settings.slack_secret):
+        raise ConfigurationError("a Slack bot needs a channel and a secret: set SUREFOOT_SLACK_CHANNEL and SUREFOOT_SLACK_SECRET")
+    users = {name: found[0] for name, found in named_lists(settings.slack_users).items() if found}
+    return Slack(settings.slack_token, settings.slack_channel, settings.slack_secret, users=users)
 
 
 def _follower(store: Store, sink: Sink) -> Follower:

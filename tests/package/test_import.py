@@ -19,6 +19,8 @@ EXTRAS = {
     "anthropic",
     "ag_ui",
     "fastapi",
+    "slack_bolt",
+    "slack_sdk",
     "jinja2",
     "starlette",
     "uvicorn",

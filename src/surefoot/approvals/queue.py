@@ -15,7 +15,7 @@ from surefoot.core.errors import AlreadyDecided, ConfigurationError, MayNotDecid
 from surefoot.core.request import Request
 from surefoot.core.values import Verdict
 
-__all__ = ["Actor", "Answer", "RolesOf", "delegated", "may_edit", "missing", "roles_of", "settled"]
+__all__ = ["Actor", "Answer", "RolesOf", "delegated", "may_edit", "missing", "named_lists", "roles_of", "settled"]
 
 #: Who may decide where no rule names a role, once an application knows roles: a call or an answer, and anything else.
 APPROVERS = frozenset({"approver", "admin"})
@@ -50,13 +50,19 @@ class Answer:
 
 def roles_of(text: str) -> RolesOf | None:
     """Roles as a setting says them: ``dana=approver,admin; joe=viewer``. None for nothing. Raises ConfigurationError."""
+    known = named_lists(text)
+    return (lambda name: known.get(name, ())) if known else None
+
+
+def named_lists(text: str) -> dict[str, tuple[str, ...]]:
+    """Names with what belongs to each: ``a=b,c; d=e``. Raises ConfigurationError."""
     known: dict[str, tuple[str, ...]] = {}
     for part in filter(None, map(str.strip, text.split(";"))):
         name, equals, roles = part.partition("=")
         if not equals or not name.strip():
-            raise ConfigurationError(f"{part!r} does not say who has which roles; write dana=approver,admin; joe=viewer")
+            raise ConfigurationError(f"{part!r} does not say what belongs to whom; write dana=approver,admin; joe=viewer")
         known[name.strip()] = tuple(role.strip() for role in roles.split(",") if role.strip())
-    return (lambda name: known.get(name, ())) if known else None
+    return known
 
 
 def settled(request: Request, answer: Answer, actor: Actor, now: int) -> tuple[ev.Event, ...]:

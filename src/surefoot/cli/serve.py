@@ -26,6 +26,7 @@ from surefoot.core.errors import ConfigurationError, MissingExtra
 from surefoot.runs.ages import period
 from surefoot.server.tokens import Tokens
 from surefoot.settings import Settings
+from surefoot.wiring import slack_of
 
 __all__ = ["add"]
 
@@ -80,14 +81,14 @@ def serve(
             f"{line(host)} can be reached from elsewhere, and nobody has a token; make one first: "
             "surefoot token create --role admin --user NAME"
         )
-    app = place.working(place.target(), new=True, adopt=True)
+    app, settings = place.working(place.target(), new=True, adopt=True), Settings.from_env()
     screen = Screen()
 
     async def listening() -> Code:
         with _bound(host, port) as bound:
             address = f"[{host}]" if ":" in host else host
             screen.note(f"listening on http://{address}:{bound.getsockname()[1]} (Ctrl-C stops)")
-            await listen(served(app, links=_links(Settings.from_env())), bound)
+            await listen(served(app, links=_links(settings), slack=slack_of(settings) if settings.slack_token else None), bound)
         return Code.DONE
 
     raise typer.Exit(complete(listening()))

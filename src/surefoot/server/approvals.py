@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from surefoot.app import App
-from surefoot.core.errors import RequestNotFound
+from surefoot.core.errors import RequestNotFound, SurefootError
+from surefoot.core.request import Callback
 from surefoot.core.request import Request as Question
 from surefoot.core.run import Run
 from surefoot.runs.decisions import DecideOptions
@@ -18,7 +19,7 @@ from surefoot.server.problems import Problem
 from surefoot.server.shapes import Decision, RequestDocument, RunDocument
 from surefoot.server.tokens import Caller
 
-__all__ = ["open_questions", "router", "settle"]
+__all__ = ["open_questions", "router", "settle", "settle_by"]
 
 router = APIRouter(prefix="/api/approvals", tags=["approvals"])
 
@@ -76,6 +77,19 @@ async def settle(application: App, caller: Caller, question: str, body: Decision
                 question, outcome, result=body.result, by=caller.user, how=caller.how, reason=body.reason
             )
     return await application.decide(question, **said)
+
+
+async def settle_by(application: App, said: Callback, how: str) -> str:
+    """Settle a question as a channel's callback says; what whoever sent it is told."""
+    try:
+        if said.decision in ("retry", "give_up"):
+            await application.settle(said.request, said.decision, by=said.by, how=how)  # type: ignore[arg-type]
+        else:
+            approve = said.decision == "approve"
+            await application.decide(said.request, approve=approve, by=said.by, how=how, digest=said.digest)
+    except SurefootError as error:
+        return str(error)
+    return "It is decided."
 
 
 async def open_questions(

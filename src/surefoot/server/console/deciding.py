@@ -10,11 +10,10 @@ import time
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from surefoot.app import App
 from surefoot.approvals.links import Links
-from surefoot.core.errors import SurefootError
 from surefoot.core.request import Callback
 from surefoot.runs.documents import answerable
+from surefoot.server.approvals import settle_by
 from surefoot.server.console.views import question_view
 from surefoot.server.problems import Problem
 
@@ -37,21 +36,8 @@ async def look(request: Request, link: str) -> Response:
 @router.post("/decide/{link}")
 async def decide(request: Request, link: str) -> Response:
     """Decide as the link says, once."""
-    said, application = _read(request, link), _application(request)
-    try:
-        if said.decision in ("retry", "give_up"):
-            await application.settle(said.request, said.decision, by=said.by, how="link")  # type: ignore[arg-type]
-        else:
-            approve = said.decision == "approve"
-            await application.decide(said.request, approve=approve, by=said.by, how="link", digest=said.digest)
-    except SurefootError as error:
-        return _page(request, said, told=str(error))
-    return _page(request, said, told="It is decided.")
-
-
-def _application(request: Request) -> App:
-    application: App = request.app.state.application
-    return application
+    said = _read(request, link)
+    return _page(request, said, told=await settle_by(request.app.state.application, said, "link"))
 
 
 def _read(request: Request, link: str) -> Callback:
