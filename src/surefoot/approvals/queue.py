@@ -60,7 +60,7 @@ def named_lists(text: str) -> dict[str, tuple[str, ...]]:
     for part in filter(None, map(str.strip, text.split(";"))):
         name, equals, roles = part.partition("=")
         if not equals or not name.strip():
-            raise ConfigurationError(f"{part!r} does not say what belongs to whom; write dana=approver,admin; joe=viewer")
+            raise ConfigurationError(f"{part!r} does not say who has which roles; write dana=approver,admin; joe=viewer")
         known[name.strip()] = tuple(role.strip() for role in roles.split(",") if role.strip())
     return known
 
