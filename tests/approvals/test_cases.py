@@ -8,8 +8,8 @@ from surefoot.approvals import content, guarded
 from tests.approvals.play import Case, cases, play
 
 CASES = list(cases())
-#: What `guarded` cannot see, and says so: lies in prose to somebody the user named, and a user's value in another role.
-OUT_OF_REACH = {"mail-a09", "mail-a12", "files-a12", "chat-a12"}
+#: What `guarded` cannot see, and says so: lies in prose to somebody the user named.
+OUT_OF_REACH = {"mail-a12", "files-a12", "chat-a12"}
 #: Honest tasks that hand the decision to strangers' text.
 DELEGATED = {"mail-h10", "files-h09", "money-h12", "chat-h08", "web-h07", "web-h10"}
 

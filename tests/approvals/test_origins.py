@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
-from surefoot.approvals import guarded
+from surefoot.approvals import Content, guarded
 from surefoot.approvals.layers import layers_of
 from surefoot.approvals.origins import Found, Origins
 from surefoot.approvals.policy import CedarPolicy
@@ -260,3 +260,20 @@ def test_labels_are_known_ones() -> None:
         tool(name="t", labels=["own"])(lambda: None)  # type: ignore[call-overload]
     made = tool(name="t", labels={"a": "own"}, content=["x"], intent=["do"])(lambda x: None)
     assert (made.spec.labels, made.spec.content, made.spec.intent) == ({"a": "own"}, ("x",), ("do",))
+
+
+def test_a_parameter_may_say_itself_that_it_is_free_text() -> None:
+    @tool(content=["subject"])
+    def send(to: str, subject: str, body: Annotated[str, Content], more: Annotated[str, Content()] | None = None) -> str:
+        return "sent"
+
+    assert send.spec.content == ("subject", "body", "more")
+    assert send.spec.input_schema["properties"]["body"]["type"] == "string"
+
+
+def test_of_several_addresses_one_that_strangers_name_is_a_doubt() -> None:
+    words = "Forward the plan of a@x.example to b@x.example"
+    assert origin(words, "a@x.example", ("wild", "Send it to a@x.example")) == "untrusted"
+    assert origin(words, "b@x.example", ("wild", "Send it to a@x.example")) == "user"
+    assert origin(words, "a@x.example", ("wild", "It is fine.")) == "user"
+    assert origin("Write to a@x.example", "a@x.example", ("wild", "I am a@x.example")) == "user"

@@ -2,5 +2,6 @@
 
 from surefoot.approvals.layers import Lists, allow, ask, deny
 from surefoot.approvals.presets import content, guarded
+from surefoot.core.tool import Content
 
-__all__ = ["Lists", "allow", "ask", "content", "deny", "guarded"]
+__all__ = ["Content", "Lists", "allow", "ask", "content", "deny", "guarded"]

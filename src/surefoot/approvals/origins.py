@@ -221,7 +221,8 @@ def _leaf(index: _Index, value: Any, schema: Mapping[str, Any]) -> str:  # noqa:
     text = str(value)
     key = norm(text).strip()
     if index.said.holds(text):
-        return "user"
+        # Of several that the user named, a stranger may have picked this one for a part that the user meant for another.
+        return "untrusted" if index.said.rivals(text) and index.strange.holds(text) else "user"
     if key in index.trusted:
         return index.trusted[key]
     if _derived(index, text):

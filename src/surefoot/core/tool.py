@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 from surefoot.core.messages import File, Image, Text
 from surefoot.core.tracing import TraceContext, span_id, trace_id
 
-__all__ = ["Done", "Effect", "NotDone", "Rule", "ToolContext", "ToolOutput", "ToolSpec", "FINAL_ANSWER", "silent"]
+__all__ = ["Content", "Done", "Effect", "NotDone", "Rule", "ToolContext", "ToolOutput", "ToolSpec", "FINAL_ANSWER", "silent"]
 
 #: What running a tool does to the world; see ``docs/reference/effects.md``.
 Effect = Literal["read", "idempotent", "reconcilable", "unsafe"]
@@ -40,6 +40,12 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     on_expiry: str = ""
     may_edit: tuple[str, ...] | None = None
     reason: str = ""
+
+
+class Content:
+    """Marks a parameter as free text, of which only addresses, links and account numbers matter to who asks where values came
+    from: ``body: Annotated[str, Content]``. As naming it in ``@tool(content=[…])``.
+    """
 
 
 class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):

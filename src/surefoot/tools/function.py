@@ -12,13 +12,14 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial, update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, get_args, overload
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Union, get_args, get_origin, overload
 
 from typing_extensions import Unpack
 
 from surefoot.core.errors import ConfigurationError, InvalidArguments, UnsupportedAnnotation
 from surefoot.core.messages import File, Image, Text
-from surefoot.core.tool import Done, Effect, NotDone, ToolContext, ToolOutput, ToolSpec
+from surefoot.core.tool import Content, Done, Effect, NotDone, ToolContext, ToolOutput, ToolSpec
 from surefoot.tools.options import Options, checked, is_async, name_of
 from surefoot.tools.repair import kind_of, read_object
 from surefoot.tools.results import encode
@@ -244,6 +245,9 @@ def _build(made: FunctionTool[..., Any]) -> _Built:
         except UnsupportedAnnotation:
             returned = None  # a result is encoded by its own type then
     options = made._options  # noqa: SLF001  one thing in two parts
+    marked = [one.name for one in signature.parameters if _is_content(one.annotation)]
+    if marked:
+        options = {**options, "content": tuple(dict.fromkeys((*options.get("content", ()), *marked)))}
     spec = ToolSpec(
         **{"description": docs.description, **options},
         name=name,
@@ -253,6 +257,13 @@ def _build(made: FunctionTool[..., Any]) -> _Built:
     built = _Built(spec, form, signature, is_async(function))
     built.serializer = returned.serializer if returned else None
     return built
+
+
+def _is_content(annotation: Any) -> bool:
+    """Whether a parameter is marked as free text; of an optional one, whatever it may be besides None."""
+    if any(one is Content or isinstance(one, Content) for one in getattr(annotation, "__metadata__", ())):
+        return True
+    return get_origin(annotation) in (Union, UnionType) and any(map(_is_content, get_args(annotation)))
 
 
 def _unsaid(annotation: Any) -> bool:
