@@ -181,7 +181,8 @@ class Memory:
         share: what bounds a memory: any of tenant, user and agent. ``("tenant", "user")`` is one memory of all agents.
         keep_failed: whether failed and cancelled runs leave what was asked.
         episode_days, fact_days: after how many days an entry expires; None is never.
-        embedder: ``"auto"`` for the packaged one where it is installed, ``"none"`` for words alone.
+        embedder: ``"auto"`` for the packaged one where it is installed, ``"none"`` for words alone, or a vendor's by name:
+            ``"openai:text-embedding-3-small"``, ``"gemini:gemini-embedding-001"``, perhaps with ``@256`` for so many numbers.
         tools: which tools the model is given, of `TOOLS`; the two that delete ask first.
         rerank: a function that may reorder the best 50 hits of a search.
 
@@ -207,8 +208,8 @@ class Memory:
             raise ConfigurationError("Memory(inject_entries=, inject_tokens=) must not be negative; 0 gives a run nothing")
         if set(self.share) - set(_BOUNDS):
             raise ConfigurationError(f"Memory(share={self.share!r}) may name {', '.join(_BOUNDS)}")
-        if self.embedder not in ("auto", "none"):
-            raise ConfigurationError(f"Memory(embedder={self.embedder!r}) must be 'auto' or 'none'")
+        if self.embedder not in ("auto", "none") and ":" not in self.embedder:
+            raise ConfigurationError(f"Memory(embedder={self.embedder!r}) must be 'auto', 'none', or 'provider:name'")
 
         if set(self.tools) - set(TOOLS):
             raise ConfigurationError(f"Memory(tools={self.tools!r}) may name {', '.join(TOOLS)}")

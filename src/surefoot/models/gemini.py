@@ -27,7 +27,7 @@ from surefoot.models.windows import context_window
 if TYPE_CHECKING:
     from surefoot.models.gemini_client import Clients
 
-__all__ = ["DEFAULT_MODEL", "KEYS", "Connection", "Gemini", "provider"]
+__all__ = ["DEFAULT_MODEL", "KEYS", "Connection", "Gemini", "connected", "provider"]
 
 #: The environment variables that may hold the key; where both do, the first, as the vendor has it.
 KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
@@ -161,6 +161,11 @@ def provider(environ: Mapping[str, str]) -> Callable[[str], Gemini]:
         return Gemini(model or DEFAULT_MODEL, connection=shared[0])
 
     return make
+
+
+def connected(environ: Mapping[str, str]) -> Connection:
+    """The connection that an environment describes. Raises MissingKey."""
+    return _connection(None, None, environ)
 
 
 def _connection(api_key: str | None, base_url: str | None, environ: Mapping[str, str]) -> Connection:

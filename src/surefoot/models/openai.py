@@ -28,7 +28,7 @@ from surefoot.models.windows import context_window
 if TYPE_CHECKING:
     from surefoot.models.openai_client import Clients
 
-__all__ = ["DEFAULT_MODEL", "KEY", "Connection", "Form", "OpenAI", "provider"]
+__all__ = ["DEFAULT_MODEL", "KEY", "Connection", "Form", "OpenAI", "connected", "provider"]
 
 #: The environment variable that holds the key.
 KEY = "OPENAI_API_KEY"
@@ -193,6 +193,11 @@ def provider(environ: Mapping[str, str]) -> Callable[[str], OpenAI]:
         return OpenAI(model or DEFAULT_MODEL, connection=shared[0])
 
     return make
+
+
+def connected(environ: Mapping[str, str]) -> Connection:
+    """The connection that an environment describes. Raises MissingKey."""
+    return _connection(None, None, environ)
 
 
 def _connection(api_key: str | None, base_url: str | None, environ: Mapping[str, str]) -> Connection:
