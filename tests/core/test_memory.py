@@ -17,7 +17,7 @@ from surefoot.core.recalled import injected, lines
         ({"max_entries": 0}, "keeps nothing"),
         ({"inject_entries": -1}, "must not be negative"),
         ({"share": ("planet",)}, "may name"),
-        ({"embedder": "mine"}, "must be 'auto' or 'none'"),
+        ({"embedder": "mine"}, "must be 'auto', 'none', or 'provider:name'"),
         ({"tools": ("recall", "dream")}, "may name"),
     ],
 )
