@@ -135,10 +135,12 @@ class Parts:
         key = settings.embedder, settings.rerank
         found = self._memories.get(key)
         if found is None:
+            name = settings.embedder
+            own = _minilm() if name == "auto" and has_packaged() else None
+            embedder = self.models.embedder(name) if ":" in name else own
             found = self._memories[key] = Recollection(
-                self.store, self._tables, self.clock, embedder=_embedder(settings.embedder), derive=self._derive,
-                rerank=settings.rerank,
-            )  # fmt: skip
+                self.store, self._tables, self.clock, embedder=embedder, derive=self._derive, rerank=settings.rerank
+            )
         return found
 
     def check_price(self, plan: Plan, limits: Limits | None) -> None:
@@ -317,15 +319,6 @@ def _store(url: str, settings: Settings, clock: Clock) -> tuple[Store, Connect, 
     store = open_store(url, clock, [Table()], SqliteSettings(flush=settings.durable))
     assert isinstance(store, SqliteStore)  # any other name was refused
     return store, lambda: closing(connect(path)), store.derive
-
-
-def _embedder(name: str) -> Embedder | None:
-    """What makes the vectors of a memory. Raises ConfigurationError, MissingKey, MissingExtra."""
-    if name in ("auto", "none"):
-        return _minilm() if name == "auto" and has_packaged() else None
-    from surefoot.models.embedders import embedder
-
-    return embedder(name)
 
 
 def _minilm() -> Embedder:

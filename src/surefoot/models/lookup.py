@@ -100,6 +100,12 @@ class Models:
             self._models[name] = self._maker(provider, name)(model)
         return self._models[name]
 
+    def embedder(self, name: str) -> Embedder:
+        """A vendor's embedder, ``provider:name``. Raises ConfigurationError, MissingKey, MissingExtra."""
+        from surefoot.models.embedders import embedder
+
+        return embedder(name, self._environ)
+
     def default(self) -> Model:
         """The model to use where none is named: SUREFOOT_MODEL, else a provider whose key is set, else the embedded one.
 
