@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from surefoot.core import events as ev
+from surefoot.core.picture import worked
 
 __all__ = ["Stopwatch", "Times"]
 
@@ -20,7 +21,7 @@ class Times:
         worked: a worker had it; the same as `State.worked`.
         human: it waited for an answer.
         waited: it waited for a time, a child run or the disk.
-        lost: what came of it went with a worker that died.
+        lost: what came of it went with a worker that died, or a clock was set forward meanwhile.
     """
 
     queued: int = 0
@@ -66,5 +67,7 @@ class Stopwatch:
             if isinstance(record.event, ev.RunClaimed):
                 self.times.lost += self._pending
             else:
-                self.times.worked += self._pending
+                counts = worked(record.event, self._pending)
+                self.times.worked += counts
+                self.times.lost += self._pending - counts
             self._pending = 0
