@@ -27,6 +27,7 @@ from surefoot.core.events import AppEvent, Event, Record, tag_of
 from surefoot.core.ports import Store
 from surefoot.core.run import Run
 from surefoot.core.tool import ToolContext
+from surefoot.engine import ledger
 from surefoot.journal import SqliteStore, open_store
 from surefoot.journal.sqlite import Settings as StoreSettings
 from surefoot.settings import Settings
@@ -112,6 +113,7 @@ async def drain(store: Store, ledger: Ledger) -> None:
 async def fill(folder: Path, outside: Path) -> None:
     """Work until nothing more can be written; then make room, finish what was begun, and copy the file outside."""
     file = os.open(outside / "acks", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    ledger._PATIENCE = 2.0  # an outcome is kept for half a minute else, and there is no room before that is over
 
     loop = asyncio.get_running_loop()
     full: asyncio.Future[str] = loop.create_future()
@@ -151,7 +153,14 @@ async def fill(folder: Path, outside: Path) -> None:
             if begun.status == "waiting" and not begun.waiting:
                 await app.send(begun, "there is room again")  # else it looks for itself, half a minute later
             await finish(app, begun)
-    shutil.copy(folder / "runs.db", outside / "runs.db")
+    copied(folder, outside)
+
+
+def copied(folder: Path, outside: Path) -> None:
+    """Copy the journal: where there was no room to move its log into the file, it is both."""
+    for path in folder.glob("runs.db*"):
+        if not path.name.endswith(("-lock", "-shm")):
+            shutil.copy(path, outside / path.name)
 
 
 async def finish(app: App, run: Run[Any]) -> Run[Any]:
