@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -41,7 +42,7 @@ def embedder(name: str, environ: Mapping[str, str] | None = None) -> OpenAIEmbed
     return GeminiEmbedder(model or _GEMINI, int(size or _GEMINI_SIZE), gemini.connected(env))
 
 
-class _Remote:
+class _Remote(ABC):
     """Asks a vendor for vectors, in batches, and keeps those it was asked for lately."""
 
     def __init__(self, provider: str, model: str, dimensions: int) -> None:
@@ -75,8 +76,9 @@ class _Remote:
         length = math.sqrt(sum(number * number for number in vector))
         return [number / length for number in vector] if length else vector
 
+    @abstractmethod
     async def _ask(self, texts: list[str]) -> list[list[float]]:
-        raise NotImplementedError
+        """Vectors of a batch, as the vendor gives them."""
 
 
 class OpenAIEmbedder(_Remote):
