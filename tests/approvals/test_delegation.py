@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 
 from surefoot.approvals import ask
+from surefoot.approvals.queue import Actor, Answer, settled
 from surefoot.core import events as ev
 from surefoot.core.errors import AlreadyDecided, MayNotDecide, RequestNotFound
+from surefoot.core.request import Request
+from surefoot.core.state import State, fold
+from surefoot.core.values import Verdict
+from surefoot.testing.clock import ManualClock
 from tests.approvals.shop import ROLES, Shop
 from tests.flows.kit import of_kind, opened
 
@@ -67,3 +72,33 @@ async def test_only_who_may_decide_leaves_it_to_others_and_what_was_left_goes_no
         with pytest.raises(TypeError, match="say one of"):
             await app.decide(question, delegate="joe", approve=True)
         assert shop.done == []
+
+
+async def test_a_question_whose_time_is_over_is_left_to_nobody(store: str) -> None:
+    clock = ManualClock()
+    shop = Shop(rules=[ask("approver", expires="1h")])
+    async with opened(store, roles=ROLES, clock=clock) as app:
+        run = await app.run(shop.agent, "go", user="ann")
+        clock.advance(3_601)
+        with pytest.raises(AlreadyDecided):
+            await app.decide(run.waiting[0], delegate="joe", by="dana")
+
+
+def test_a_delegate_counts_only_where_whoever_left_it_to_them_does() -> None:
+    verdict = Verdict("0.0", "ask", roles=(("legal",), ("approver",)), quorums=(1, 1))
+    given = (
+        ev.ApprovalDelegated("r:0.0", "max", "dana", roles=("approver",)),
+        ev.ApprovalDelegated("r:0.0", "joe", "sam", roles=("viewer",)),
+    )
+    request = Request("r:0.0", "r", "0.0", "call", "refund", "{}", "d", verdict=verdict, delegates=given)
+    [vote] = settled(request, Answer("approve"), Actor("max", roles=("operator",)), 0)
+    assert isinstance(vote, ev.ApprovalVoted)
+    with pytest.raises(MayNotDecide):
+        settled(request, Answer("approve"), Actor("joe", roles=("viewer",)), 0)
+
+
+def test_what_is_left_of_a_question_that_is_gone_changes_nothing() -> None:
+    state = State()
+    before = fold([])
+    state.apply(ev.Record(1, "r", 1, 0, 0, ev.ApprovalDelegated("gone:0.0", "joe", "dana")))
+    assert state.requests == before.requests == {}

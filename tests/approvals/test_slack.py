@@ -200,6 +200,10 @@ def test_a_callback_says_who_decides_what(api: Api) -> None:
                 "signature": odd["headers"]["x-slack-signature"]}  # fmt: skip
     with pytest.raises(MayNotDecide, match="none of this application's"):
         channel.verify(json.dumps(callback), now)
+    body, stamp = "hello", str(int(time.time()))
+    proof = hmac.new(SECRET.encode(), f"v0:{stamp}:{body}".encode(), hashlib.sha256).hexdigest()
+    with pytest.raises(MayNotDecide, match="no button"):
+        channel.verify(json.dumps({"body": body, "timestamp": stamp, "signature": f"v0={proof}"}), now)
 
 
 def test_a_question_that_slack_does_not_take_is_told_again(api: Api) -> None:

@@ -11,10 +11,11 @@ from surefoot.core.agent import Agent
 from surefoot.core.errors import MayNotDecide, ModelError
 from surefoot.core.messages import ToolResult, Usage
 from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
+from surefoot.core.pace import Pace
 from surefoot.core.values import Limits
 from surefoot.recovery.limits import Rules as BudgetRules
 from surefoot.recovery.options import Recovery
-from surefoot.recovery.predict import Rules
+from surefoot.recovery.predict import History, Rules
 from surefoot.settings import Settings
 from surefoot.testing.clock import ManualClock
 from surefoot.testing.models import FunctionModel
@@ -223,3 +224,16 @@ async def test_a_run_that_somebody_does_not_let_go_on_is_cancelled() -> None:
 async def test_a_steady_run_has_nothing_to_say_and_nobody_has_to_hear_it() -> None:
     assert await warnings(Steps(20)) == []
     assert await warnings(Steps(9), limits=Limits(steps=10), recovery=Recovery(predict=None)) == []
+
+
+def test_an_agents_history_is_bounded() -> None:
+    history, pace = History(), Pace()
+    assert history.usual() is None
+    for number in range(500):
+        pace.replied(1, 1_000_000 if number < 250 else 3_000_000)
+        pace.replies = 1
+        pace.lately = 1_000_000.0 if number < 250 else 3_000_000.0
+        history.add(f"run {number}", pace)
+        history.add(f"run {number}", pace)
+    assert history.usual() == 3_000_000.0
+    assert len(history._seen) == len(history._took) == 200

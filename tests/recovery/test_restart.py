@@ -17,8 +17,10 @@ from surefoot.core import events as ev
 from surefoot.core.agent import Agent
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.ports import Tool
+from surefoot.core.tool import NotDone
 from surefoot.recovery.breaker import Rules
 from surefoot.recovery.options import Recovery
+from surefoot.recovery.restart import RevivedTool, Server
 from surefoot.settings import Settings
 from surefoot.testing.models import ScriptedModel
 from surefoot.tools.function import tool
@@ -178,3 +180,32 @@ async def test_policies_speak_of_a_set_by_its_name() -> None:
 def test_a_shared_breaker_needs_a_name() -> None:
     with pytest.raises(ConfigurationError, match="need a name"):
         Tools([], breaker=True)
+
+
+async def test_many_calls_at_once_restart_a_server_once_and_a_probe_does_as_well() -> None:
+    class Slow(Piped):
+        async def open(self) -> None:
+            await asyncio.sleep(0)
+            self.pids.append(len(self.pids))
+
+        async def close(self) -> None:
+            raise ConnectionError("it is gone already")
+
+        def tools(self) -> Sequence[Tool]:
+            """Give one tool that says whether it did anything."""
+
+            @tool(effect="reconcilable", probe=lambda key: NotDone())
+            async def book() -> str:
+                return "booked"
+
+            return [book]
+
+    toolset = Slow()
+    server = Server(toolset)
+    one = RevivedTool(toolset.tools()[0], server)
+    server.died(0)
+    assert sorted(await asyncio.gather(*[server.revive() for _ in range(5)])) == [False, False, False, False, True]
+    server.died(1)
+    assert isinstance(await one.probe("k"), NotDone)
+    assert toolset.pids == [0, 1]
+    assert (one.spec.name, one.validate("{}")) == ("book", "{}")
