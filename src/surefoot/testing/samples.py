@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 __all__ = ["sample"]
@@ -180,9 +181,8 @@ def _text(schema: Mapping[str, Any]) -> str:
 def _matching(pattern: str) -> str:
     """A text that a simple regular expression matches: literals, classes, groups, alternatives, repeats."""
     try:
-        from re import _parser  # type: ignore[attr-defined]  # the standard library's own parser; it has no public name
-
-        return _all(_parser.parse(pattern))
+        parser = import_module("re._parser")  # the standard library's own; it has no public name
+        return _all(parser.parse(pattern))
     except (re.error, ImportError, TypeError, ValueError):
         return "a"
 
