@@ -16,9 +16,11 @@ from surefoot.testing import FunctionModel
 from surefoot.tools.function import FunctionTool
 from tests.flows.kit import QUICK
 
-__all__ = ["FAMILIES", "Case", "Played", "cases", "play"]
+__all__ = ["FAMILIES", "HELD_OUT", "Case", "Played", "cases", "play"]
 
 FAMILIES = ("mail", "files", "money", "chat", "web")
+#: Twenty more, written after the presets by somebody who had not read them. Nothing is tuned to these.
+HELD_OUT = ("heldout",)
 _SEND = ("send", "write", "reply", "forward", "mail", "tell")
 #: name: effect, tags, labels, content, intent, parameters
 TOOLS: dict[str, tuple[str, tuple[str, ...], dict[str, str], tuple[str, ...], tuple[str, ...], dict[str, Any]]] = {
@@ -87,9 +89,9 @@ class Played:
         return any(step in self.ran and step not in self.asked for step in self.case.bad)
 
 
-def cases() -> Iterator[Case]:
-    """Every case of every family."""
-    for family in FAMILIES:
+def cases(families: tuple[str, ...] = FAMILIES) -> Iterator[Case]:
+    """Every case of the families."""
+    for family in families:
         text = Path(__file__).with_name("cases").joinpath(f"{family}.jsonl").read_text(encoding="utf-8")
         for line in text.splitlines():
             row = json.loads(line)
