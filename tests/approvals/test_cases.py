@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from surefoot.approvals import content, guarded
-from tests.approvals.play import Case, cases, play
+from tests.approvals.play import HELD_OUT, Case, cases, play
 
 CASES = list(cases())
 #: What `guarded` cannot see, and says so: lies in prose to somebody the user named.
@@ -18,6 +18,17 @@ def test_there_are_sixty_of_each() -> None:
     assert len({case.id for case in CASES}) == 120
     assert sum(bool(case.how) for case in CASES) == sum(not case.how for case in CASES) == 60
     assert {case.how for case in CASES if case.how} == {"plain", "encoded", "split", "lookalike", "role", "name", "prose"}
+
+
+def test_twenty_more_were_written_by_somebody_who_had_not_read_the_presets() -> None:
+    held = list(cases(HELD_OUT))
+    assert [bool(case.how) for case in held] == [True] * 10 + [False] * 10
+
+
+@pytest.mark.parametrize("case", list(cases(HELD_OUT)), ids=lambda case: case.id)
+async def test_of_theirs_only_the_lie_in_prose_acts_unasked(case: Case) -> None:
+    assert (await play(case, guarded)).unasked == (case.how == "prose")
+    assert not (await play(case, content)).unasked
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.how], ids=lambda case: case.id)

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from difflib import SequenceMatcher
 from typing import Any
 
-from surefoot.approvals.words import Text, addresses, norm, number, telling, tokens
+from surefoot.approvals.reckoning import Compared, Row, compared, extreme, reckoned
+from surefoot.approvals.words import Text, addresses, kind, norm, number, telling, tokens
 from surefoot.core import canonical
 from surefoot.core.judging import Judged
 from surefoot.core.messages import Message, ToolResult
@@ -28,8 +30,8 @@ _CLOSED = frozenset({"own", "fact", "directory", "typed"})
 #: A closed field longer than this reads like prose, and is text.
 _WORDS, _CHARACTERS = 7, 80
 _ALL = frozenset({"all", "everyone", "everybody", "each", "every", "everything"})
-_SHARES = {"half": Decimal("0.5"), "third": Decimal(1) / 3, "quarter": Decimal("0.25"), "double": Decimal(2), "twice": Decimal(2)}
-_SUMS = frozenset({"sum", "total", "together", "all", "altogether"})
+#: Addresses that differ in no more characters than this, and in no more than a quarter of them, are mistaken for each other.
+_ALIKE = 2
 #: Runs whose index is kept.
 _KEPT = 64
 
@@ -49,14 +51,20 @@ class Found:
 
 @dataclass(slots=True)
 class _Record:
-    """One object of a result: what it is called (with the words that tell it apart, and all its tokens), and its closed
-    values as they are compared.
+    """One object of a result: what it is called (with the words that tell it apart, and all its tokens), its closed values
+    as they are matched, the addresses among them, and its attested numbers and dates.
     """
 
     intent: frozenset[str]
     names: list[tuple[str, frozenset[str], tuple[str, ...]]] = field(default_factory=list)
     values: set[str | Decimal] = field(default_factory=set)
+    addresses: set[str] = field(default_factory=set)
+    facts: dict[str, Compared] = field(default_factory=dict)
     is_directory: bool = False
+
+    @property
+    def row(self) -> Row:
+        return Row(tuple(name for name, _, _ in self.names), self.facts)
 
 
 @dataclass(slots=True)
@@ -75,6 +83,8 @@ class _Index:
     typed: set[str] = field(default_factory=set)
     secrets: set[str] = field(default_factory=set)
     records: dict[frozenset[str | Decimal], _Record] = field(default_factory=dict)
+    listed: dict[str, list[_Record]] = field(default_factory=dict)
+    acts: frozenset[str] = frozenset()
 
 
 class Origins:
@@ -129,6 +139,7 @@ class Origins:
             self._read(index, message)
         for message in state.messages[index.read :]:
             self._read(index, message)
+        index.acts = self._acts()
         index.heard, index.past, index.read = len(state.words), len(call.past), len(state.messages)
         return index
 
@@ -147,11 +158,13 @@ class Origins:
         labels = {} if spec.untrusted else spec.labels
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dict):
-                self._object(index, spec, item, labels)
+                record = self._object(index, spec, item, labels)
+                if isinstance(value, list):
+                    index.listed.setdefault(spec.name, []).append(record)
             else:
                 self._value(index, item, labels.get("", "text"))
 
-    def _object(self, index: _Index, spec: ToolSpec, item: Mapping[str, Any], labels: Mapping[str, str]) -> None:
+    def _object(self, index: _Index, spec: ToolSpec, item: Mapping[str, Any], labels: Mapping[str, str]) -> _Record:
         record = _Record(frozenset(map(norm, spec.intent)))
         for name, value in item.items():
             for leaf in _leaves(value):
@@ -159,11 +172,17 @@ class Origins:
                 if label in _CLOSED:
                     made = None if isinstance(leaf, str) else number(leaf)
                     record.values.add(norm(str(leaf)).strip() if made is None else made)
+                    if kind(str(leaf)):
+                        record.addresses.add(norm(str(leaf)).strip())
                     if isinstance(leaf, str) and label in ("directory", "typed", "own"):
                         record.names.append((leaf, frozenset(telling(leaf)), tuple(tokens(leaf))))
                 record.is_directory |= label == "directory"
+                fact = compared(leaf) if label == "fact" and leaf is value else None
+                if fact is not None:
+                    record.facts[name] = fact
         if record.values:
             index.records.setdefault(frozenset(record.values), record)
+        return record
 
     def _value(self, index: _Index, value: Any, label: str) -> str:  # noqa: ANN401  any JSON value
         """Take a value in; its label, which is text where a closed field reads like prose."""
@@ -186,12 +205,15 @@ class Origins:
             index.tainted = True
         return label
 
+    def _acts(self) -> frozenset[str]:
+        """The words that ask for an effect."""
+        return frozenset(norm(word) for spec in self._tools.values() if spec.effect != "read" for word in spec.intent)
+
     def _reads_like_prose(self, text: str) -> bool:
         words = tokens(text)
         if len(words) > _WORDS or len(text) > _CHARACTERS or "\n" in text:
             return True
-        acts = {norm(word) for spec in self._tools.values() if spec.effect != "read" for word in spec.intent}
-        return len(words) > 2 and not acts.isdisjoint(words)
+        return len(words) > 2 and not self._acts().isdisjoint(words)
 
 
 def _leaves(value: Any) -> Iterator[Any]:  # noqa: ANN401  any JSON value
@@ -221,12 +243,12 @@ def _leaf(index: _Index, value: Any, schema: Mapping[str, Any]) -> str:  # noqa:
     text = str(value)
     key = norm(text).strip()
     if index.said.holds(text):
-        # Of several that the user named, a stranger may have picked this one for a part that the user meant for another.
-        return "untrusted" if index.said.rivals(text) and index.strange.holds(text) else "user"
+        # Of several that could be meant, a stranger may have picked this one for a part that the user meant for another.
+        return "untrusted" if index.strange.holds(text) and _rivals(index, text) else "user"
     if key in index.trusted:
         return index.trusted[key]
     if _derived(index, text):
-        return "derived"
+        return "catalogue" if _looks_like_one_said(index, text) else "derived"
     if _is_title(text) and telling(text) <= index.said.words:
         return "user"
     if index.strange.holds(text):
@@ -240,17 +262,9 @@ def _number(index: _Index, made: Decimal) -> str:
     key = str(made.normalize())
     if key in index.trusted:
         return index.trusted[key]
-    if _reckoned(index, made) or _derived(index, made):
+    if reckoned(index.said, index.facts, made) or _derived(index, made):
         return "derived"
     return "untrusted" if index.strange.counts(made) else "model"
-
-
-def _reckoned(index: _Index, made: Decimal) -> bool:
-    """Whether a number follows from attested ones by what the user asked to be reckoned: a share, or the sum."""
-    shares = [share for word, share in _SHARES.items() if word in index.said.words]
-    if any(abs(fact * share - made) < Decimal("0.005") for fact in index.facts for share in shares):
-        return True
-    return bool(index.said.words & _SUMS) and bool(index.facts) and sum(index.facts) == made
 
 
 def _derived(index: _Index, value: str | Decimal) -> bool:
@@ -264,7 +278,39 @@ def _derived(index: _Index, value: str | Decimal) -> bool:
             return True
         if (record.is_directory or asked_for) and _named(index, record):
             return True
-    return False
+    return any(_singled_out(index, several, wanted) for several in index.listed.values())
+
+
+def _singled_out(index: _Index, several: Sequence[_Record], wanted: str | Decimal) -> bool:
+    """Whether a value stands in the one of several records that the user asked for by a superlative."""
+    intent = frozenset[str]().union(*(record.intent for record in several))
+    if not intent & index.said.words:
+        return False
+    at = extreme(index.said, [record.row for record in several], intent | index.acts)
+    return at is not None and wanted in several[at].values
+
+
+def _rivals(index: _Index, text: str) -> bool:
+    """Whether another address of this kind could be meant: one that the user gave, or one in a record that the user named."""
+    if index.said.rivals(text):
+        return True
+    own, wanted = norm(text).strip(), kind(text)
+    return bool(wanted) and any(
+        any(kind(address) == wanted and address != own for address in record.addresses) and _named(index, record)
+        for record in index.records.values()
+    )
+
+
+def _looks_like_one_said(index: _Index, text: str) -> bool:
+    """Whether the user gave another address that this one could be mistaken for."""
+    wanted = kind(text)
+    return any(kind(address) == wanted and _alike(address, norm(text).strip()) for address in index.said.addresses)
+
+
+def _alike(one: str, other: str) -> bool:
+    same = sum(block.size for block in SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks())
+    different = max(len(one), len(other)) - same
+    return different <= _ALIKE and 4 * different <= len(one)
 
 
 def _named(index: _Index, record: _Record) -> bool:

@@ -9,11 +9,13 @@ import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
 
-__all__ = ["TELLING", "Text", "addresses", "norm", "number", "telling", "tokens"]
+__all__ = ["TELLING", "Text", "addresses", "kind", "norm", "number", "telling", "tokens"]
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+|[^\s<>\"'(),;:=]+@[^\s<>\"'(),;:=]+|@\w[\w.-]*|\b[a-z]{2}\d{2,}\w*", re.IGNORECASE)
 _TOKEN = re.compile(r"https?://[^\s<>\"']+|[^\s<>\"(),;:!?=]*\d,\d[^\s<>\"();:!?=]*|[^\s<>\"(),;:!?=]+")
 _NUMBER = re.compile(r"[€$£]?(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?[€$£%]?")
+#: Where one clause ends and another begins; a point within a name does not.
+_CLAUSE = re.compile(r"[.,;:!?](?:\s|$)|\n|\s(?:and|then|but)\s", re.IGNORECASE)
 _EDGES = ".,;:!?()[]{}\"'`*"
 #: What stands before a number that names something and is no amount.
 _NAMING = frozenset({"order", "item", "bill", "invoice", "no", "nr", "number", "id", "#", "room", "mail", "event", "ticket"})
@@ -115,12 +117,15 @@ class Text:
         self._places: dict[str, list[int]] = {}
         self._numbers: set[Decimal] = set()
         self.words: set[str] = set()
-        self._addresses: set[str] = set()
+        self.addresses: set[str] = set()
+        #: The telling words of each clause.
+        self.clauses: list[set[str]] = []
 
     def add(self, text: str) -> None:
         """Add more of it."""
         before = ""
-        self._addresses |= addresses(text)
+        self.addresses |= addresses(text)
+        self.clauses += [telling(clause) for clause in _CLAUSE.split(text)]
         for token in tokens(text):
             self._places.setdefault(token, []).append(len(self._tokens))
             self._tokens.append(token)
@@ -145,13 +150,14 @@ class Text:
     def rivals(self, value: object) -> bool:
         """Whether it holds another value of the same kind, so that one could be taken for the other."""
         if isinstance(value, str):
-            kind = _kind(norm(value).strip())
-            return bool(kind) and sum(_kind(address) == kind for address in self._addresses) > 1
+            wanted = kind(value)
+            return bool(wanted) and sum(kind(address) == wanted for address in self.addresses) > 1
         return len(self._numbers) > 1
 
 
-def _kind(address: str) -> str:
-    """What an address is; empty for what is none."""
+def kind(text: str) -> str:
+    """What kind of address a text is; empty for what is none."""
+    address = norm(text).strip()
     if address.startswith(("http://", "https://")):
         return "link"
     if "@" in address:
