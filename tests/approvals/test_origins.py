@@ -301,6 +301,12 @@ LISTED = [
         ("is the largest smallest file", "thesis.docx", "catalogue"),
         ("remove the largest thing", "thesis.docx", "catalogue"),  # no word for files
         ("remove the largest log", "backup-2024.log", "catalogue"),
+        # Whatever else the user says may narrow what is meant.
+        ("remove the largest of my QA files", "thesis.docx", "catalogue"),
+        ("remove the largest file, but not the thesis", "thesis.docx", "catalogue"),
+        ("remove the largest file. Never the thesis!", "thesis.docx", "catalogue"),
+        ("remove the largest file that is not a log", "backup-2024.log", "catalogue"),
+        ("remove the second largest file", "thesis.docx", "catalogue"),
     ],
 )
 def test_the_one_that_a_comparison_of_attested_fields_singles_out_is_the_users(words: str, value: str, expected: str) -> None:
@@ -318,19 +324,35 @@ def test_the_one_that_a_comparison_of_attested_fields_singles_out_is_the_users(w
         [{"name": "a.log", "size": 5, "changed": 7}, {"name": "b.log", "size": 4, "changed": 9}],  # in what?
         [{"name": "a.log", "size": "big"}, {"name": "b.log", "size": "small"}],  # not to be compared
         [{"name": "a.log", "size": [5]}, {"name": "b.log", "size": [4]}],
+        [{"name": "a.log", "size": 5}, {"name": "b.log", "size": "2026-05-03"}],  # of two kinds
+        [],
     ],
 )
 def test_a_comparison_that_is_not_certain_singles_nothing_out(rows: Any) -> None:
     tools = {"files": FILES, "remove": ToolSpec("remove", intent=("remove",))}
     state = State(id="r", words=["remove the largest file"], messages=[result("files", rows)])
     call = Judged("0.0", json.dumps({"name": "a.log"}), tools["remove"], "clerk", state=state)
-    assert Origins(tools).of(call).origins["name"] == "catalogue"
+    assert Origins(tools).of(call).origins["name"] == ("catalogue" if rows else "model")
+
+
+def test_a_listing_read_twice_is_one_listing() -> None:
+    state = State(id="r", words=["remove the largest file"], messages=[result("files", LISTED), result("files", LISTED)])
+    tools = {"files": FILES, "remove": ToolSpec("remove", intent=("remove",))}
+    call = Judged("0.0", json.dumps({"name": "thesis.docx"}), tools["remove"], "clerk", state=state)
+    assert Origins(tools).of(call).origins["name"] == "derived"
+
+
+def test_a_comparison_speaks_for_no_address() -> None:
+    state = State(id="r", words=["pay the largest bill"], messages=[result("bills", [BILL, OTHER])])
+    call = Judged("0.0", json.dumps({"to": BILL["iban"], "id": "b1", "amount": 42.5}), PAY, "clerk", state=state)
+    assert Origins(TOOLS).of(call).origins == {"to": "catalogue", "id": "derived", "amount": "fact"}
 
 
 def test_an_address_that_looks_like_the_one_the_user_gave_is_not_taken_from_a_record() -> None:
     alike = {**BILL, "iban": "DE89370400440532018000"}
     assert origin("pay bill b1 to DE89370400440532013000", "DE89370400440532018000", ("bills", [alike])) == "catalogue"
-    assert origin("pay bill b1, not DE44500105175407324931", "DE89370400440532018000", ("bills", [alike])) == "derived"
+    for other in ("DE44500105175407324931", "DE445"):
+        assert origin(f"pay bill b1, not {other}", "DE89370400440532018000", ("bills", [alike])) == "derived"
 
 
 def test_an_address_the_user_gave_is_a_doubt_where_a_stranger_names_it_and_their_record_has_another() -> None:

@@ -83,7 +83,7 @@ class _Index:
     typed: set[str] = field(default_factory=set)
     secrets: set[str] = field(default_factory=set)
     records: dict[frozenset[str | Decimal], _Record] = field(default_factory=dict)
-    listed: dict[str, list[_Record]] = field(default_factory=dict)
+    listed: dict[str, dict[frozenset[str | Decimal], _Record]] = field(default_factory=dict)
     acts: frozenset[str] = frozenset()
 
 
@@ -160,7 +160,7 @@ class Origins:
             if isinstance(item, dict):
                 record = self._object(index, spec, item, labels)
                 if isinstance(value, list):
-                    index.listed.setdefault(spec.name, []).append(record)
+                    index.listed.setdefault(spec.name, {})[frozenset(record.values)] = record
             else:
                 self._value(index, item, labels.get("", "text"))
 
@@ -278,7 +278,9 @@ def _derived(index: _Index, value: str | Decimal) -> bool:
             return True
         if (record.is_directory or asked_for) and _named(index, record):
             return True
-    return any(_singled_out(index, several, wanted) for several in index.listed.values())
+    if isinstance(wanted, str) and kind(wanted):
+        return False  # anybody can send what becomes the largest: no money or word goes to an address for that
+    return any(_singled_out(index, list(several.values()), wanted) for several in index.listed.values())
 
 
 def _singled_out(index: _Index, several: Sequence[_Record], wanted: str | Decimal) -> bool:
@@ -308,6 +310,8 @@ def _looks_like_one_said(index: _Index, text: str) -> bool:
 
 
 def _alike(one: str, other: str) -> bool:
+    if abs(len(one) - len(other)) > _ALIKE:
+        return False
     same = sum(block.size for block in SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks())
     different = max(len(one), len(other)) - same
     return different <= _ALIKE and 4 * different <= len(one)

@@ -1,6 +1,6 @@
 """What follows from attested numbers and dates by what the user asked to be reckoned: a share, a sum, the largest of several.
 
-Nothing is read into the user's words: a comparison counts only where every telling word of its clause is accounted for.
+Nothing is read into the user's words: a comparison counts only where every word that the user said is accounted for.
 """
 
 from __future__ import annotations
@@ -60,26 +60,26 @@ def reckoned(said: Text, facts: Sequence[Decimal], made: Decimal) -> bool:
 def extreme(said: Text, rows: Sequence[Row], known: Iterable[str]) -> int | None:
     """Which of several records is the one that the user asked for by a superlative; None where that is not certain.
 
-    Only the rows whose names hold all the other telling words of the clause are compared; ``known`` are words that need no
-    place there, since they are what the tools are asked for by.
+    Only the rows whose names hold all the other words that the user said are compared, since any of them may narrow what is
+    meant; ``known`` are words that need no place there: those that the tools are asked for by.
     """
-    asked = [clause for clause in said.clauses if not _SUPERLATIVES.keys().isdisjoint(clause)]
-    if len(asked) != 1:
-        return None
-    superlatives = _SUPERLATIVES.keys() & asked[0]
+    superlatives = _SUPERLATIVES.keys() & said.words
     if len(superlatives) != 1:
         return None
-    wanted = {_singular(word) for word in asked[0] - superlatives} - {_singular(norm(word)) for word in known}
+    wanted = {_singular(word) for word in said.meaning - superlatives} - {_singular(norm(word)) for word in known}
     greatest, dated = _SUPERLATIVES[superlatives.pop()]
+    kind = datetime if dated else Decimal
     meant = [at for at, row in enumerate(rows) if wanted <= _parts(row.names)]
-    fields = {name for at in meant for name, fact in rows[at].facts.items() if isinstance(fact, datetime) == dated}
-    if len(fields) != 1 or not all(fields <= rows[at].facts.keys() for at in meant):
+    fields = {name for at in meant for name, fact in rows[at].facts.items() if isinstance(fact, kind)}
+    if len(fields) != 1:
         return None
     (name,) = fields
-    # One type of value in one field, so that they compare.
-    values: list[Compared] = [rows[at].facts[name] for at in meant]
-    best = max(values) if greatest else min(values)
-    return meant[values.index(best)] if values.count(best) == 1 else None
+    values = [rows[at].facts.get(name) for at in meant]
+    alike = [value for value in values if isinstance(value, kind)]
+    if len(alike) < len(values):
+        return None
+    best = max(alike) if greatest else min(alike)
+    return meant[alike.index(best)] if alike.count(best) == 1 else None
 
 
 def _parts(names: Iterable[str]) -> set[str]:

@@ -14,8 +14,6 @@ __all__ = ["TELLING", "Text", "addresses", "kind", "norm", "number", "telling", 
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+|[^\s<>\"'(),;:=]+@[^\s<>\"'(),;:=]+|@\w[\w.-]*|\b[a-z]{2}\d{2,}\w*", re.IGNORECASE)
 _TOKEN = re.compile(r"https?://[^\s<>\"']+|[^\s<>\"(),;:!?=]*\d,\d[^\s<>\"();:!?=]*|[^\s<>\"(),;:!?=]+")
 _NUMBER = re.compile(r"[€$£]?(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?[€$£%]?")
-#: Where one clause ends and another begins; a point within a name does not.
-_CLAUSE = re.compile(r"[.,;:!?](?:\s|$)|\n|\s(?:and|then|but)\s", re.IGNORECASE)
 _EDGES = ".,;:!?()[]{}\"'`*"
 #: What stands before a number that names something and is no amount.
 _NAMING = frozenset({"order", "item", "bill", "invoice", "no", "nr", "number", "id", "#", "room", "mail", "event", "ticket"})
@@ -69,6 +67,7 @@ _SMALL = frozenset(
         "please",
     ]
 )
+_NEGATIONS = frozenset({"no", "not"})
 #: Shorter words tell nothing apart.
 TELLING = 3
 
@@ -118,14 +117,11 @@ class Text:
         self._numbers: set[Decimal] = set()
         self.words: set[str] = set()
         self.addresses: set[str] = set()
-        #: The telling words of each clause.
-        self.clauses: list[set[str]] = []
 
     def add(self, text: str) -> None:
         """Add more of it."""
         before = ""
         self.addresses |= addresses(text)
-        self.clauses += [telling(clause) for clause in _CLAUSE.split(text)]
         for token in tokens(text):
             self._places.setdefault(token, []).append(len(self._tokens))
             self._tokens.append(token)
@@ -146,6 +142,11 @@ class Text:
     def counts(self, value: Decimal) -> bool:
         """Whether it holds this number as an amount, not as the name of something."""
         return value in self._numbers
+
+    @property
+    def meaning(self) -> set[str]:
+        """Its words but for articles and the like; short ones and negations stay."""
+        return self.words - (_SMALL - _NEGATIONS)
 
     def rivals(self, value: object) -> bool:
         """Whether it holds another value of the same kind, so that one could be taken for the other."""
