@@ -192,6 +192,7 @@ def test_a_history_that_grew_too_long_is_cut_at_a_message(tmp_path: Path) -> Non
         terminal.type("\x1b[A")
         terminal.expect("said 039999")
         terminal.type("\r")
+        terminal.expect("You said: said 039999\n")  # a prompt drawn anew is no sign that the answer has ended
         leave(terminal)
     kept = history.read_text()
     assert len(kept) < 600_000
