@@ -167,7 +167,7 @@ class App:
     ) -> AsyncGenerator[ev.Record | Delta]:
         """Start a run and follow it: its events, and pieces of its text between them, until it ends or waits."""
         row = await self._add(agent, prompt, options)
-        deltas, records = self._parts.live.subscribe(row.id), self.follow(row.id, until="end")
+        deltas, records = self._parts.live.subscribe(row.id), follow(self._parts.store, row.id, until="end")
         async for item in merged(deltas, records, rest=lambda: self._rest(row.id, row.agent)):
             yield item
 

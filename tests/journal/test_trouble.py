@@ -203,6 +203,20 @@ async def test_a_database_that_stays_locked(path: Path) -> None:
         await store.append("r", [say("hi")], head=2)
 
 
+async def test_a_run_that_cannot_be_claimed_while_the_database_is_locked(path: Path) -> None:
+    async with opened(path, settings=Settings(busy=0.05)) as store:
+        await launch(store, "r")
+        with locked(path), pytest.raises(StoreUnavailable, match="locked by another process"):
+            await store.claim("r", "worker", 60)
+        with open(f"{path}-lock", "rb") as file:  # noqa: ASYNC230, PTH123  a descriptor is what is locked
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with pytest.raises(StoreUnavailable, match="see which one"):
+                await store.claim("r", "worker", 60)
+        claim = await store.claim("r", "worker", 60)
+        assert claim is not None
+        assert claim.epoch == 1
+
+
 async def test_a_lock_that_is_let_go_in_time(path: Path) -> None:
     async with opened(path) as store:
         await begin(store, "r")

@@ -26,6 +26,9 @@ __all__ = ["Settings", "Worker"]
 
 _log = logging.getLogger("surefoot.worker")
 
+#: Seconds between what stirs and the look for due runs.
+_GATHER = 0.01
+
 #: Seconds for work that was cut short to write down what it knows.
 _LAST = 5.0
 
@@ -339,7 +342,9 @@ class Worker:
                 async with asyncio.timeout(max(pause, 0.01)):
                     await self._stirred.wait()
             except TimeoutError:
-                pass
+                continue
+            # What stirs comes in crowds, and whoever starts a run here has it taken up without this.
+            await self._clock.sleep(_GATHER)
 
 
 def _seen(task: asyncio.Task[State | None]) -> None:

@@ -125,6 +125,25 @@ class Committer:
         finally:
             self._mutex.release()
 
+    def lone(self, job: Job[Any]) -> Batch | None:
+        """Do a light job at once, or decline, as `quick` does."""
+        if self._full or not 0 <= self._pages < _LOG_PAGES or not self._mutex.acquire(blocking=False):
+            return None
+        try:
+            if not self._lock.take():
+                return None
+            try:
+                batch = self._locked([job], patience=0.0)
+            except Exception:  # noqa: BLE001  as in `quick`
+                self._spoil()
+                return None
+            finally:
+                self._lock.give()
+            self._settle(batch)
+            return batch
+        finally:
+            self._mutex.release()
+
     def rest(self) -> None:
         """What can wait until nobody does: move the log into the file when it has grown."""
         if self._pages < _LOG_PAGES:
@@ -168,7 +187,7 @@ class Committer:
         self._sync(full=self._settings.flush or any(job.barrier for job in jobs))
         batch = None if self._doubt or any(job.locked for job in jobs) else self._attempt(jobs)
         if batch is None:
-            batch = self._locked(jobs)
+            batch = self._locked(jobs, self._settings.busy)
         self._settle(batch)
         self._sync(full=self._settings.flush)
         return batch
@@ -199,9 +218,9 @@ class Committer:
             self._roll_back()
             raise
 
-    def _locked(self, jobs: list[Job[Any]]) -> Batch:
+    def _locked(self, jobs: list[Job[Any]], patience: float) -> Batch:
         """Begin, ask whether others wrote, then plan and commit."""
-        self._begin(self._settings.busy)
+        self._begin(patience)
         try:
             self._doubt = _DOUBT if self._ledger.refresh() else max(0, self._doubt - 1)
             batch = self._plan(jobs)

@@ -10,12 +10,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
-from surefoot.core.events import Record
+from surefoot.core.events import EventRedacted, Record, RunPruned
 
 __all__ = ["CHUNK", "Hub", "Listener"]
 
 #: Records read from the store at once, and records kept for a follower before it must read them itself.
 CHUNK = 1000
+#: Runs that have just begun, and records of each, that whoever follows one of them need not read.
+_YOUNG, _FIRST = 64, 4
 
 #: What `Journal.on_commit` calls: with the stream, and whether somebody outside wrote to it.
 Listener = Callable[[str, bool], None]
@@ -55,6 +57,7 @@ class Hub:
         self._followers: dict[str | None, set[_Follower]] = {}
         self._callbacks: dict[object, Listener] = {}
         self._changed: dict[tuple[str, bool], None] = {}
+        self._young: dict[str, list[Record]] = {}
         self._closed = False
 
     @property
@@ -70,7 +73,7 @@ class Hub:
 
         def stop() -> None:
             self._callbacks.pop(key, None)
-            self._watch(self.active)
+            self._left()
 
         return stop
 
@@ -95,14 +98,31 @@ class Hub:
 
     def feed(self, records: Sequence[Record]) -> None:
         """Hand followers records that were just committed; each call goes on where the last one stopped."""
+        for record in records:
+            self._remember(record)
         if self._followers:
             everybody = self._followers.get(None, ())
             for record in records:
                 for follower in (*self._followers.get(record.stream, ()), *everybody):
                     follower.tell(record)
 
+    def _remember(self, record: Record) -> None:
+        """Keep the first records of a run that has just begun; whoever starts one mostly follows it."""
+        if isinstance(record.event, EventRedacted | RunPruned):
+            self._forget()
+        elif record.seq == 1:
+            while len(self._young) >= _YOUNG:
+                del self._young[next(iter(self._young))]
+            self._young[record.stream] = [record]
+        elif (known := self._young.get(record.stream)) is not None:
+            if len(known) < _FIRST:
+                known.append(record)
+            else:
+                del self._young[record.stream]
+
     def lapse(self) -> None:
         """Let every follower read for himself."""
+        self._forget()
         for followers in self._followers.values():
             for follower in followers:
                 follower.lapse()
@@ -115,11 +135,13 @@ class Hub:
         cursor = after
         try:
             while not self._closed:
-                follower.behind = False
-                while batch := await self._batch(stream, cursor):
+                follower.behind, more = False, True
+                while more:
+                    batch = self._begun(stream, cursor) or await self._batch(stream, cursor)
                     for record in batch:
                         cursor = record.position if stream is None else record.seq
                         yield record
+                    more = len(batch) == CHUNK  # what is committed after a read is told of
                 while not (follower.behind or self._closed):
                     await follower.waiting.wait()
                     follower.waiting.clear()
@@ -131,6 +153,10 @@ class Hub:
                             yield record
         finally:
             self._leave(stream, follower)
+
+    def _begun(self, stream: str | None, cursor: int) -> list[Record]:
+        """All records of a run that has just begun, where nobody has read any yet."""
+        return list(self._young.get(stream, ())) if stream is not None and not cursor else []
 
     async def _batch(self, stream: str | None, cursor: int) -> list[Record]:
         """The next records from the store; none when it is, or is being, closed."""
@@ -149,4 +175,14 @@ class Hub:
         followers.discard(follower)
         if not followers:
             del self._followers[stream]
+        self._left()
+
+    def _left(self) -> None:
+        """Whoever listened does no longer; when nobody does, nothing is handed on."""
+        if not self.active:
+            self._forget()
         self._watch(self.active and not self._closed)
+
+    def _forget(self) -> None:
+        """Remember no run's first records: some are not handed on, or were taken out of the store."""
+        self._young.clear()

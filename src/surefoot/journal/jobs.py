@@ -26,10 +26,12 @@ class Job(ABC, Generic[T]):
     """One request to the writer, and the future of its answer.
 
     ``locked``: what it looks at can change without an event, so the transaction begins before it is planned.
-    ``barrier``: its commit is flushed to the disk.
+    ``barrier``: its commit is flushed to the disk. ``light``: it is soon done, so that a lone one need not be handed over.
     """
 
     __slots__ = ("barrier", "error", "future", "locked", "result")
+
+    light = False
 
     def __init__(self, *, locked: bool = False, barrier: bool = False) -> None:
         self.locked = locked
@@ -139,6 +141,8 @@ class Claim(Job[tuple[int, list[Record]] | None]):
     """See `Leases.claim`; the answer is the epoch, and the run's events, or none of them where they are to be read."""
 
     __slots__ = ("_digest", "_run", "_seconds", "_worker")
+
+    light = True
 
     def __init__(self, run: str, worker: str, seconds: float, digest: str) -> None:
         super().__init__(locked=True)

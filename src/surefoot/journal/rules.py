@@ -96,7 +96,7 @@ def _refusal(stream: str, event: ev.Event | ev.AppEvent, epoch: int | None) -> s
 
 def moves(status: str, events: Sequence[ev.Event | ev.AppEvent]) -> bool:
     """Whether ``events`` may change the row of a run in this status."""
-    return status == "waiting" or not _MOVES.isdisjoint(map(type, events))
+    return bool(events) and (status == "waiting" or not _MOVES.isdisjoint(map(type, events)))
 
 
 def moved(status: str, wake_at: int, events: Sequence[ev.Event | ev.AppEvent]) -> tuple[str, int]:

@@ -71,6 +71,9 @@ class Writer:
     def submit(self, job: Job[T]) -> asyncio.Future[T]:
         """Hand a job in; the future of its answer."""
         job.future = self._loop.create_future()
+        if job.light and not self._crowded() and self._lone(job):
+            job.settle()
+            return job.future
         self._pending += 1
         self._inbox.put(job)
         return job.future
@@ -79,18 +82,23 @@ class Writer:
         """Do an append: at once when nobody else is about to, else together with those of other tasks."""
         if job.barrier:
             return await self.submit(job)
-        now, task = time.monotonic(), id(asyncio.current_task())
-        before, other = self._last
-        self._last = now, task
-        if self._pending or self._group or (other != task and now - before <= _CROWD):
+        if self._crowded():
             return await self._join(job)
         if not self._quick([job]):
             return await self.submit(job)
+        now = self._last[0]
         if now - self._yielded > _TURN:
             # Others may be waiting for their turn, and a caller that never waits would not let them.
             self._yielded = now
             await asyncio.sleep(0)
         return job.result
+
+    def _crowded(self) -> bool:
+        """Whether somebody else is, or is about to be, at work; the task that asks is remembered."""
+        now, task = time.monotonic(), id(asyncio.current_task())
+        before, other = self._last
+        self._last = now, task
+        return bool(self._pending or self._group) or (other != task and now - before <= _CROWD)
 
     def _join(self, job: Append) -> asyncio.Future[list[Record]]:
         """Do an append with all others of this turn of the loop; when the thread is at work, once that has answered."""
@@ -119,6 +127,12 @@ class Writer:
 
     def _quick(self, jobs: Sequence[Append]) -> bool:
         batch = self._committer.quick(jobs)
+        if batch is not None:
+            self._told(batch.records, batch.outside)
+        return batch is not None
+
+    def _lone(self, job: Job[Any]) -> bool:
+        batch = self._committer.lone(job)
         if batch is not None:
             self._told(batch.records, batch.outside)
         return batch is not None

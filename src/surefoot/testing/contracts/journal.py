@@ -101,6 +101,9 @@ class JournalContract:
             await store.append("r", [], head=1, epoch=1)
         with pytest.raises(Fenced):
             await store.append("r", [], head=2, epoch=0)
+        await store.append("r", [ev.RunSuspended()], head=2, epoch=1)
+        assert await store.append("r", [], head=3) == []
+        assert (await store.get("r")).status == "waiting"
 
     async def test_a_barrier_is_an_append(self, store: Store) -> None:
         """Flushed, and otherwise like any other."""
@@ -210,6 +213,25 @@ class JournalContract:
             assert await take(records, 3) == wrote
         async with aclosing(store.follow("r", 3)) as records, aclosing(store.follow("r", 3)) as others:
             assert await take(records, 1) == await take(others, 1) == wrote[2:]
+
+    async def test_following_a_run_from_its_beginning(self, store: Store) -> None:
+        """While others listen as well, and after they have left: nothing is missing, and nothing that was removed is there."""
+        runs = [f"r{number}" for number in range(100)]
+        stop = store.on_commit(lambda stream, outside: None)
+        for run in runs:
+            await begin(store, run)
+        stop()
+        for run in runs:
+            await store.append(run, [ev.RunFinished("done")], head=2, epoch=1)
+        stop = store.on_commit(lambda stream, outside: None)
+        for run in (runs[0], runs[-1]):
+            async with aclosing(store.follow(run)) as records:
+                assert [record.seq for record in await take(records, 3)] == [1, 2, 3]
+        await end(store, "ended")
+        await store.redact("ended", 1)
+        async with aclosing(store.follow("ended")) as records:
+            assert [type(record.event) for record in await take(records, 1)] == [ev.Unknown]
+        stop()
 
     async def test_reading_everything(self, store: Store) -> None:
         """Of all streams, in the order of their positions, from one of them on, so many at most."""
