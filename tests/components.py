@@ -86,6 +86,7 @@ COMPONENTS: Mapping[str, Component] = {
     "xllamacpp": _module("xllamacpp", install="pip install 'surefoot[local]'"),
     "server": _module("ag_ui", "fastapi", "uvicorn", "jinja2", "httpx2", install="pip install 'surefoot[server,dev]'"),
     "slack": _module("slack_bolt", "aiohttp", install="pip install 'surefoot[slack]'"),
+    "tokens": _module("splintr", install="pip install 'surefoot[tokens]'"),
     "schemathesis": _module("schemathesis", install="pip install 'surefoot[dev]'"),
     "playwright": _module("playwright", "axe_playwright_python", install="pip install 'surefoot[dev]'"),
     "weights": Component(weights, "surefoot models install"),

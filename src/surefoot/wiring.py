@@ -25,6 +25,7 @@ from surefoot.core.ports import Clock, Embedder, Model, Sink, Store, Tool, Tools
 from surefoot.core.tool import FINAL_ANSWER
 from surefoot.core.values import Limits
 from surefoot.embed.files import has_packaged
+from surefoot.engine.context import rough
 from surefoot.engine.plan import Plan, Rules
 from surefoot.gating import check_policies, policy_for, policy_of, record_policies, tightened
 from surefoot.journal import SqliteStore, live_of, open_store
@@ -34,6 +35,7 @@ from surefoot.journal.sqlite import Settings as SqliteSettings
 from surefoot.memory import Connect, Derive, Recollection, Table, offers
 from surefoot.models import Models
 from surefoot.models.pricing import has_price, price
+from surefoot.models.tokens import counter
 from surefoot.recovery.backoff import Backoff
 from surefoot.recovery.options import Recovery
 from surefoot.recovery.retry import Policy as RetryPolicy
@@ -235,6 +237,7 @@ def plan_of(agent: Agent[Any, Any], parts: Parts, learned: Callable[[Plan], None
         price=price,
         rules=_rules(settings),
         concurrency=settings.agent_concurrency,
+        count=counter(model.name) or rough,
         context_budget=settings.context_budget,
         summary=_summary_model(settings.summary_model, model, parts),
         memory=memory,

@@ -22,6 +22,7 @@ EXTRAS = {
     "slack_bolt",
     "slack_sdk",
     "jinja2",
+    "splintr",
     "starlette",
     "uvicorn",
     "google",

@@ -98,7 +98,7 @@ async def _failed(work: Work, state: State, failure: Exception, took: float) -> 
 async def _overflowed(work: Work, failed: ev.ModelFailed, *, elsewhere: bool) -> None:
     """The model says the prompt is too long: make it shorter than it was taken to be, once, and ask again."""
     room = int(_tokens(work) * _TIGHTER) - work.fixed_tokens
-    compacted = fit(work.past, work.state, room) if room > 0 else None
+    compacted = fit(work.past, work.state, room, work.plan.count) if room > 0 else None
     if compacted is None and not elsewhere:
         await work.ledger.outcome(failed)
         return
@@ -126,7 +126,7 @@ async def _fits(work: Work, tokens: int) -> bool:
     if tokens * work.scale <= budget:
         return True
     room = int(budget / work.scale) - work.fixed_tokens
-    compacted = fit(work.past, work.state, room) if room > 0 else None
+    compacted = fit(work.past, work.state, room, work.plan.count) if room > 0 else None
     if compacted is None:
         return True
     await _compact(work, compacted, room)

@@ -1,7 +1,8 @@
 """Fit a prompt to its budget: a pure view of the session's and the run's messages.
 
-Tokens are estimated at `BYTES_PER_TOKEN` bytes of UTF-8 each plus a little for every part, which is on the safe side for
-prose and code in any script; `core.gauge` corrects the estimate by what the provider counted. When a prompt passes its
+Tokens are counted by the model's own vocabulary where that can be had (`Plan.count`), else taken to be `BYTES_PER_TOKEN`
+bytes of UTF-8 each, which is on the safe side for prose and code in any script; a little is added for every part, and
+`core.gauge` corrects the sum by what the provider counted. When a prompt passes its
 budget, older tool results are cut to their heads first, and then the oldest turns are left out, and the oldest steps of
 the last turn, always whole, so that no call is parted from its result. So much is left out at once that the prompt's
 beginning then stays as it is for a good while, which a provider's cache rewards. `engine.summary` may put a summary in
@@ -12,7 +13,7 @@ What was left out of one run stays out of the session's next: `Past` begins wher
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,8 +22,11 @@ from surefoot.core import events as ev
 from surefoot.core.messages import Message, Reasoning, Text, ToolCall, ToolResult
 from surefoot.core.state import State
 
-__all__ = ["BYTES_PER_TOKEN", "HEAD", "SUMMARY", "SUMMARY_END", "Meter", "Past", "carried", "cut", "estimate",
-           "estimate_text", "fit", "view"]  # fmt: skip
+__all__ = ["BYTES_PER_TOKEN", "HEAD", "SUMMARY", "SUMMARY_END", "Count", "Meter", "Past", "carried", "cut", "estimate",
+           "fit", "rough", "view"]  # fmt: skip
+
+#: Tokens of some texts.
+Count = Callable[[Sequence[str]], int]
 
 BYTES_PER_TOKEN = 3.5
 #: Characters that stay of a tool result that was cut.
@@ -56,26 +60,26 @@ class Past:
         return self.messages[0].text if self.places and not self.places[0] else ""
 
 
-def estimate(message: Message) -> int:
-    """Tokens of a message, roughly and rather too many than too few."""
-    size, tokens = 0, 0
+def rough(texts: Sequence[str]) -> int:
+    """Tokens of some texts for a model whose vocabulary is not known, rather too many than too few."""
+    return int(sum(map(_bytes, texts)) / BYTES_PER_TOKEN)
+
+
+def estimate(message: Message, count: Count = rough) -> int:
+    """Tokens of a message, rather too many than too few."""
+    texts, tokens = [], 0
     for part in message.parts:
         tokens += _PART
         if isinstance(part, ToolResult):
-            size += _bytes(part.text)
+            texts.append(part.text)
             tokens += _IMAGE * len(part.parts)
         elif isinstance(part, ToolCall):
-            size += len(part.name) + _bytes(part.arguments)
+            texts += (part.name, part.arguments)
         elif isinstance(part, (Text, Reasoning)):
-            size += _bytes(part.text)
+            texts.append(part.text)
         else:
             tokens += _IMAGE
-    return tokens + int(size / BYTES_PER_TOKEN)
-
-
-def estimate_text(text: str) -> int:
-    """Tokens of a text by itself."""
-    return int(_bytes(text) / BYTES_PER_TOKEN)
+    return tokens + count(texts)
 
 
 def _bytes(text: str) -> int:
@@ -85,7 +89,8 @@ def _bytes(text: str) -> int:
 class Meter:
     """Estimates a prompt that grows, counting each message only once."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: Count = rough) -> None:
+        self._by = count
         self._count = 0
         self._tokens = 0
         self._done: ev.ContextCompacted | None = None
@@ -96,10 +101,10 @@ class Meter:
         messages = state.messages
         if messages is not self._of or state.compacted is not self._done or len(messages) < self._count:
             self._of, self._done = messages, state.compacted
-            self._tokens = sum(map(estimate, view(past, state)))
+            self._tokens = sum(estimate(message, self._by) for message in view(past, state))
         else:
             for message in messages[self._count :]:
-                self._tokens += estimate(message)
+                self._tokens += estimate(message, self._by)
         self._count = len(messages)
         return self._tokens
 
@@ -117,26 +122,26 @@ def view(past: Past, state: State) -> list[Message]:
     return kept
 
 
-def fit(past: Past, state: State, budget: int) -> ev.ContextCompacted | None:
+def fit(past: Past, state: State, budget: int, count: Count = rough) -> ev.ContextCompacted | None:
     """What to leave out so that the prompt takes at most ``budget`` estimated tokens; None when it does, or nothing helps."""
     messages = past.messages + state.messages
-    before = sum(map(estimate, view(past, state)))
+    before = sum(estimate(message, count) for message in view(past, state))
     if before <= budget:
         return None
     done = state.compacted
     base, old = (done.dropped, done.summary) if done else (1 if past.summary else 0, past.summary)
-    heads = [estimate(cut(message, _run(past, state, at))) for at, message in enumerate(messages)]
+    heads = [estimate(cut(message, _run(past, state, at)), count) for at, message in enumerate(messages)]
     shortened = max(0, len(messages) - KEEP)
-    sizes = heads[:shortened] + list(map(estimate, messages[shortened:]))
-    if sum(sizes[base:]) + _size(old) > budget:
+    sizes = heads[:shortened] + [estimate(message, count) for message in messages[shortened:]]
+    if sum(sizes[base:]) + _size(old, count) > budget:
         shortened, sizes = len(messages), heads
     dropped, summary = base, old
-    total = sum(sizes[base:]) + _size(old)
+    total = sum(sizes[base:]) + _size(old, count)
     if total > budget:
         for at, task in _boundaries(messages, base, budget):
-            made = carried(old) if _size(carried(old)) <= budget // 4 else ""
+            made = carried(old) if _size(carried(old), count) <= budget // 4 else ""
             dropped, summary = at, "\n".join(filter(None, (made, task)))
-            total = sum(sizes[at:]) + _size(summary)
+            total = sum(sizes[at:]) + _size(summary, count)
             if total <= budget // 2:
                 break
     if total >= before:
@@ -169,8 +174,8 @@ def said(text: str) -> Message:
     return Message("user", (Text(text),))
 
 
-def _size(summary: str) -> int:
-    return estimate(said(summary)) if summary else 0
+def _size(summary: str, count: Count) -> int:
+    return estimate(said(summary), count) if summary else 0
 
 
 def _run(past: Past, state: State, at: int) -> str:

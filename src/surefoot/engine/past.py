@@ -9,7 +9,7 @@ from surefoot.core.messages import Message
 from surefoot.core.ports import Query, Store
 from surefoot.core.session import conversation
 from surefoot.core.state import State, fold
-from surefoot.engine.context import Past, cut, estimate, said
+from surefoot.engine.context import Count, Past, cut, estimate, said
 
 __all__ = ["past"]
 
@@ -17,7 +17,7 @@ __all__ = ["past"]
 _PAGES = (20, 100, 500)
 
 
-async def past(store: Store, run: State, budget: float, model: str) -> Past:
+async def past(store: Store, run: State, budget: float, model: str, count: Count) -> Past:
     """The session's conversation up to a run's head, as ``model`` is given it; ``budget`` is in estimated tokens."""
     started, head = run.started, run.session_head
     assert started is not None  # a claimed run has started
@@ -32,7 +32,7 @@ async def past(store: Store, run: State, budget: float, model: str) -> Past:
             records = [record for record in await store.read(row.id) if record.position <= head]
             state = fold(records)
             found.append((records[0].position, state))
-            tokens += sum(estimate(cut(message, row.id)) for message in state.messages)
+            tokens += sum(estimate(cut(message, row.id), count) for message in state.messages)
             if not first and state.compacted is not None:
                 first = state.compacted.start.rpartition(":")[0]
             if row.id == first or tokens >= (2 * budget if first else budget):

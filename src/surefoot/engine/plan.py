@@ -16,6 +16,7 @@ from surefoot.core.model import ModelSettings
 from surefoot.core.ports import Guard, Memory, Model, Output, Policy, Retries, Tool
 from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Limits
+from surefoot.engine.context import Count, rough
 
 __all__ = ["Plan", "Rules", "call_digest", "changes"]
 
@@ -47,6 +48,7 @@ class Plan:
     ``models`` names the model, and those that may answer in its place. ``summary`` is the model that summarises what a prompt
     has no room for, ``read_back`` what a model is told of the tool that reads results that were cut. ``equip`` gives the plan
     with the tools of its toolsets, which may know them only once they are open; ``tighten`` gives it with the rules of a run.
+    ``count`` gives the model's tokens of some texts.
     """
 
     agent: str
@@ -66,6 +68,7 @@ class Plan:
     price: Callable[[str, Usage], int | None] = field(default=lambda model, usage: None)
     rules: Rules = Rules()
     concurrency: int | None = None
+    count: Count = rough
     context_budget: int = 0
     summary: Model | None = None
     read_back: ToolSpec | None = None

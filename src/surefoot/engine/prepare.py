@@ -13,7 +13,6 @@ from surefoot.core import events as ev
 from surefoot.core.ports import Store
 from surefoot.core.values import Failure
 from surefoot.engine.bodies import Interrupted, TimeUp
-from surefoot.engine.context import estimate_text
 from surefoot.engine.link import context_of
 from surefoot.engine.outcomes import text_of_error
 from surefoot.engine.past import past
@@ -65,18 +64,19 @@ async def prepare(work: Work, stack: AsyncExitStack, store: Store) -> bool:
         await work.ledger.outcome(ev.RunFailed(failure, work.state.text, work.state.spent), barrier=True)
         return False
     if work.state.started is not None and work.state.started.session:
-        work.past = await past(store, work.state, plan.context_budget or plan.model.context_window, plan.model.name)
+        budget = plan.context_budget or plan.model.context_window
+        work.past = await past(store, work.state, budget, plan.model.name, plan.count)
     await recall(work)
-    fixed = estimate_text(work.instructions)
+    fixed = [work.instructions]
     if work.instructions:
         work.instructions_digest = await store.save(work.instructions.encode())
     if plan.specs:
         tools = plan.tools_text(cut=False)
-        fixed += estimate_text(tools)
+        fixed.append(tools)
         work.tools_digest = await store.save(tools.encode())
     if plan.output.schema is not None:
-        fixed += estimate_text(str(plan.output.schema.schema))
-    work.fixed_tokens = fixed
+        fixed.append(str(plan.output.schema.schema))
+    work.fixed_tokens = plan.count(fixed)
     return True
 
 

@@ -11,7 +11,7 @@ from surefoot.core import events as ev
 from surefoot.core.memory import DELETE_ALL, Entry, Hit, Judgement, Question, Scope, Selection
 from surefoot.core.messages import Part, ToolCall, ToolResult, text_of
 from surefoot.core.recalled import UNTRUSTED, injected, line
-from surefoot.engine.context import BYTES_PER_TOKEN, estimate_text
+from surefoot.engine.context import BYTES_PER_TOKEN
 from surefoot.engine.outcomes import text_of_error
 from surefoot.engine.work import Work
 
@@ -44,7 +44,7 @@ async def recall(work: Work) -> None:
         untrusted = tuple(hit.entry.id for hit in hits if hit.entry.untrusted)
         scores = tuple(round(hit.score, 4) for hit in hits)
         names = tuple(hit.entry.id for hit in hits)
-        await work.ledger.outcome(ev.MemoryRecalled(names, text, estimate_text(text), scores, untrusted))
+        await work.ledger.outcome(ev.MemoryRecalled(names, text, work.plan.count([text]), scores, untrusted))
 
 
 async def left(work: Work, answer: str, *, failed: bool = False) -> list[Judgement]:

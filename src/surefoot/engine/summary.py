@@ -13,7 +13,7 @@ from surefoot.core.messages import Message, Text, ToolCall, ToolResult, text_of
 from surefoot.core.model import Delta, ModelReply, ModelRequest, ModelSettings
 from surefoot.core.ports import Model
 from surefoot.engine.bodies import Interrupted, is_cancelled
-from surefoot.engine.context import BYTES_PER_TOKEN, HEAD, SUMMARY, SUMMARY_END, carried, estimate, estimate_text, said, view
+from surefoot.engine.context import BYTES_PER_TOKEN, HEAD, SUMMARY, SUMMARY_END, carried, estimate, rough, said, view
 from surefoot.engine.outcomes import checked, text_of_error
 from surefoot.engine.work import Work
 
@@ -38,7 +38,7 @@ async def summarised(work: Work, compacted: ev.ContextCompacted, budget: int) ->
     model = work.plan.summary
     assert model is not None  # who calls has looked
     request = _request(work, compacted, budget, model)
-    tokens = estimate_text(request.instructions) + sum(map(estimate, request.messages))
+    tokens = rough([request.instructions]) + sum(map(estimate, request.messages))
     asked = ev.ModelRequested(work.state.step, model.name, purpose="summary", tokens=tokens)
     if not await work.ledger.intend(asked):
         return
@@ -80,12 +80,13 @@ def _with(work: Work, compacted: ev.ContextCompacted, reply: ModelReply, budget:
         raise ValueError("the model wrote nothing")
     task = compacted.summary[len(carried(compacted.summary)) :].strip()
     summary = "\n".join(filter(None, (SUMMARY, text, SUMMARY_END, task)))
-    before = estimate(said(compacted.summary)) if compacted.summary else 0
+    count = work.plan.count
+    before = estimate(said(compacted.summary), count) if compacted.summary else 0
     return msgspec.structs.replace(
         compacted,
         how="summarised",
         summary=summary,
-        after=compacted.after - before + estimate(said(summary)),
+        after=compacted.after - before + estimate(said(summary), count),
         model=model.name,
         usage=reply.usage,
         cost=work.plan.price(model.name, reply.usage),

@@ -68,9 +68,12 @@ class Work:
     cut_digest: str = ""
     fixed_tokens: int = 0
     streamed: bool = False
-    meter: Meter = field(default_factory=Meter)
+    meter: Meter = field(init=False)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     bodies: Bodies = field(default_factory=Bodies)
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(self.plan.count)
 
     @property
     def state(self) -> State:
