@@ -2,8 +2,8 @@
 
 200 runs of 10 steps, each a request and a call of a tool, 20 runs at a time. CPU is that of the whole process; the server is
 another process. Both sides take the vendor's fastest transport, and turns at the same machine: one round of each, several
-times over, and the medians of the rounds count. The peer is measured when `BENCH_PEER` names a Python in which it is
-installed: ``python -m venv /tmp/peer && /tmp/peer/bin/pip install 'pydantic-ai-slim[openai]'``.
+times over, and the medians of the rounds count. Other libraries are measured in the same run, and ours by the cheapest of
+them, when ``BENCH_PEERS`` names a Python that has them; `bench.provider_peers` says which.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import socket
 import statistics
 import subprocess
@@ -22,6 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from bench import provider_peers
 from bench.report import Figure, at_most
 from surefoot import Agent, App, tool
 from surefoot.core.model import Delta
@@ -31,29 +31,36 @@ RUNS, STEPS, AT_ONCE, ROUNDS = 200, 10, 20, 2
 FIRST = 100
 
 SERVER = """
-import asyncio, json, sys
+import asyncio, functools, json, sys
 
-CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a":1,"b":2}'}}
 USED = {"prompt_tokens": 50, "completion_tokens": 10, "total_tokens": 60}
 
 
-def whole(calls):
-    said = {"role": "assistant", "content": None, "tool_calls": [CALL]} if calls else {"role": "assistant", "content": "done"}
+def asked(key):
+    return {"name": "add", "arguments": json.dumps({"a": key, "b": 2})}
+
+
+def whole(key, calls):
+    call = {"id": f"c{key}", "type": "function", "function": asked(key)}
+    said = {"role": "assistant", "content": None, "tool_calls": [call]} if calls else {"role": "assistant", "content": "done"}
     choice = {"index": 0, "message": said, "finish_reason": "tool_calls" if calls else "stop"}
-    body = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": USED}
+    body = {"id": f"x{key}", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": USED}
     return "application/json", json.dumps(body).encode()
 
 
-def streamed(calls):
-    first = {"role": "assistant", "tool_calls": [{"index": 0, **CALL}]} if calls else {"role": "assistant", "content": "do"}
+def streamed(key, calls):
+    call = {"index": 0, "id": f"c{key}", "type": "function", "function": asked(key)}
+    first = {"role": "assistant", "tool_calls": [call]} if calls else {"role": "assistant", "content": "do"}
     deltas = [(first, None), ({} if calls else {"content": "ne"}, None), ({}, "tool_calls" if calls else "stop")]
-    chunks = [{"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m",
+    chunks = [{"id": f"x{key}", "object": "chat.completion.chunk", "created": 1, "model": "m",
                "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]} for delta, finish in deltas]
-    chunks.append({"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [], "usage": USED})
+    chunks.append({"id": f"x{key}", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [], "usage": USED})
     return "text/event-stream", b"".join(b"data: %s\\n\\n" % json.dumps(one).encode() for one in chunks) + b"data: [DONE]\\n\\n"
 
 
-ANSWERS = {(stream, calls): (streamed if stream else whole)(calls) for stream in (True, False) for calls in (True, False)}
+@functools.cache
+def answered(stream, key, calls):
+    return (streamed if stream else whole)(key, calls)
 
 
 async def serve(reader, writer):
@@ -63,7 +70,7 @@ async def serve(reader, writer):
             size = int(head.split("content-length: ")[1].split("\\r\\n")[0])
             body = json.loads(await reader.readexactly(size))
             done = sum(message["role"] == "tool" for message in body["messages"])
-            kind, answer = ANSWERS[bool(body.get("stream")), done < body["max_tokens"]]
+            kind, answer = answered(bool(body.get("stream")), done, done < body["max_tokens"])
             head = f"HTTP/1.1 200 OK\\r\\ncontent-type: {kind}\\r\\ncontent-length: {len(answer)}\\r\\n\\r\\n"
             writer.write(head.encode() + answer)
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -74,51 +81,6 @@ async def main():
     server = await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1]))
     print("ready", flush=True)
     await server.serve_forever()
-
-
-asyncio.run(main())
-"""
-
-PEER = """
-import asyncio, json, sys, time
-from openai import AsyncOpenAI, DefaultAioHttpClient
-from pydantic_ai import Agent
-from pydantic_ai.models.openai import OpenAIChatModel
-from pydantic_ai.providers.openai import OpenAIProvider
-from pydantic_ai.settings import ModelSettings
-from pydantic_ai.usage import UsageLimits
-
-url, runs, steps, at_once, stream = sys.argv[1], *map(int, sys.argv[2:6])
-client = AsyncOpenAI(api_key="k", base_url=url, http_client=DefaultAioHttpClient(), max_retries=0)
-agent = Agent(OpenAIChatModel("m", provider=OpenAIProvider(openai_client=client)),
-              model_settings=ModelSettings(extra_body={"max_tokens": steps}))
-
-
-@agent.tool_plain
-async def add(a: float, b: float) -> float:
-    return a + b
-
-
-async def one():
-    limits = UsageLimits(request_limit=None)
-    if stream:
-        async with agent.run_stream("go", usage_limits=limits) as result:
-            assert await result.get_output() == "done"
-    else:
-        assert (await agent.run("go", usage_limits=limits)).output == "done"
-
-
-async def main():
-    await one()
-    slots = asyncio.Semaphore(at_once)
-
-    async def held():
-        async with slots:
-            await one()
-
-    began = time.process_time()
-    await asyncio.gather(*[held() for _ in range(runs)])
-    print(time.process_time() - began)
 
 
 asyncio.run(main())
@@ -270,16 +232,17 @@ async def _first_token(url: str, store: str) -> float:
     return (statistics.median(mine) - statistics.median(theirs)) * 1e3
 
 
-def _peer(url: str, *, stream: bool) -> float | None:
-    """CPU seconds of the peer; None where it is not installed."""
-    python = os.environ.get("BENCH_PEER")
-    if not python:
-        return None
-    command = [python, "-c", PEER, url, *map(str, (RUNS, STEPS, AT_ONCE, int(stream)))]
-    taken = [
-        float(subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout) for _ in range(ROUNDS)
+def _peers(url: str, mine: float, *, stream: bool) -> list[Figure]:
+    """The medians of each other library's rounds, and ours by the cheapest; nothing where none is installed."""
+    rounds = [provider_peers.cpu(url, (RUNS, STEPS, AT_ONCE, int(stream))) for _ in range(ROUNDS)]
+    taken = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+    if not taken:
+        return []
+    how, best = "streamed" if stream else "whole", min(taken, key=lambda name: taken[name])
+    return [
+        *[Figure(f"{name}, {how}", seconds / (RUNS * (STEPS + 1)) * 1e3, "ms CPU a request") for name, seconds in taken.items()],
+        at_most(f"ours on SQLite by the cheapest of them, {best}, {how}", mine / taken[best], "times", 0.6),
     ]
-    return statistics.median(taken)
 
 
 def figures() -> list[Figure]:
@@ -295,12 +258,7 @@ def figures() -> list[Figure]:
                     Figure(f"ours {name}, {how}", mine / requests * 1e3, "ms CPU a request"),
                     at_most(f"ours {name} by the vendor's client, {how}", mine / theirs, "times", 1.15),
                 ]
-            peer = _peer(url, stream=stream)
-            if peer is not None:
-                found += [
-                    Figure(f"Pydantic AI, {how}", peer / requests * 1e3, "ms CPU a request"),
-                    at_most(f"ours on SQLite by Pydantic AI, {how}", mine / peer, "times", 0.6),
-                ]
+            found += _peers(url, mine, stream=stream)
         for name, store in (("in memory", "memory:"), ("on SQLite", f"sqlite:{Path(folder) / 'first.db'}")):
             found.append(at_most(f"added to the first token, {name}", asyncio.run(_first_token(url, store)), "ms", 2.0))
     return found
