@@ -23,7 +23,7 @@ from surefoot.memory.vectors import Near, Shelf
 from surefoot.settings import Settings
 from surefoot.wiring import assemble
 
-__all__ = ["figures"]
+__all__ = ["figures", "portion", "resident", "vocabulary"]
 
 _ROUNDS = 60
 _WIDTH = 384
@@ -57,12 +57,12 @@ def _vectors(count: int, path: str) -> list[Figure]:
             ((start + at + 1, codes[at].tobytes(), halves[at].tobytes()) for at in range(len(rows))),
         )
     connection.commit()
-    before, began = _resident(), time.perf_counter()
+    before, began = resident(), time.perf_counter()
     shelf = Shelf(connection, "x", _WIDTH)
     asked = drawn(_ROUNDS)
     first = Near(asked[0], asked[:1], np.ones(1, np.float32))
     shelf.nearest(first, 10)
-    start_up, grown = time.perf_counter() - began, _resident() - before
+    start_up, grown = time.perf_counter() - began, resident() - before
     took, found = [], []
     for row in asked:
         began = time.perf_counter()
@@ -72,8 +72,8 @@ def _vectors(count: int, path: str) -> list[Figure]:
     recall = sum(len(one & other) for one, other in zip(found, exact, strict=True)) / (10 * len(exact))
     size = f"{count:,} vectors"
     return [
-        Figure(f"{size}: nearest, p50", _at(took, 0.5), "ms"),
-        at_most(f"{size}: nearest, p95", _at(took, 0.95), "ms", 60),
+        Figure(f"{size}: nearest, p50", portion(took, 0.5), "ms"),
+        at_most(f"{size}: nearest, p95", portion(took, 0.95), "ms", 60),
         at_least(f"{size}: recall@10 against exact", recall, "", 0.98),
         at_most(f"{size}: resident growth", grown / 2**20, "MB", 150),
         at_most(f"{size}: start-up, with the first search", start_up, "s", 2),
@@ -96,12 +96,12 @@ def _exact(connection: sqlite3.Connection, asked: object) -> list[set[int]]:
 
 async def _texts(count: int, path: str) -> list[Figure]:
     chance = random.Random(5)
-    vocabulary = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in ("a", "e", "ir", "o", "un") for c in _ENDINGS]
-    weights = [1 / (at + 2) for at in range(len(vocabulary))]
+    known = vocabulary()
+    weights = [1 / (place + 2) for place in range(len(known))]
     scope = Scope(user="ann")
 
     def text() -> str:
-        return " ".join(chance.choices(vocabulary, weights, k=chance.randrange(5, 20)))
+        return " ".join(chance.choices(known, weights, k=chance.randrange(5, 20)))
 
     parts = assemble(f"sqlite:{path}", Settings(), SystemClock(), None)
     await parts.store.open()
@@ -114,7 +114,7 @@ async def _texts(count: int, path: str) -> list[Figure]:
         await parts.store.append("app", events, head=None)
     each = 1e3 * (time.perf_counter() - began) / count
     memory = parts.memory(Memory(embedder="none"))
-    questions = [" ".join(chance.sample(vocabulary[200:], 4)) for _ in range(_ROUNDS)]
+    questions = [" ".join(chance.sample(known[200:], 4)) for _ in range(_ROUNDS)]
     began = time.perf_counter()
     await memory.recall(Question(questions[0], scope))
     start_up = time.perf_counter() - began
@@ -133,20 +133,26 @@ async def _texts(count: int, path: str) -> list[Figure]:
     size = f"{count:,} texts"
     return [
         Figure(f"{size}: written in bulk, each", each, "ms"),
-        at_most(f"{size}: one turn through the gate, p95", _at(writes, 0.95), "ms", 10),
+        at_most(f"{size}: one turn through the gate, p95", portion(writes, 0.95), "ms", 10),
         Figure(f"{size}: first search of a process", 1e3 * start_up, "ms"),
-        Figure(f"{size}: search by words, p50", _at(took, 0.5), "ms"),
-        at_most(f"{size}: search by words, p95", _at(took, 0.95), "ms", 15 if count <= 100_000 else 120),
+        Figure(f"{size}: search by words, p50", portion(took, 0.5), "ms"),
+        at_most(f"{size}: search by words, p95", portion(took, 0.95), "ms", 15 if count <= 100_000 else 120),
     ]
 
 
 _ENDINGS = tuple(f"{x}{y}" for x in ("b", "ck", "d", "l", "mp", "nd", "r", "st", "t", "v") for y in ("", "a", "er", "o", "y"))
 
 
-def _at(values: Sequence[float], share: float) -> float:
+def vocabulary() -> list[str]:
+    """Made-up words, the most frequent first."""
+    return [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in ("a", "e", "ir", "o", "un") for c in _ENDINGS]
+
+
+def portion(values: Sequence[float], share: float) -> float:
+    """The value below which that share of them is."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def _resident() -> int:
+def resident() -> int:
     """Bytes that are resident now."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
