@@ -48,7 +48,7 @@ def test_what_is_no_journal_is_said_to_be_none(surefoot: Surefoot, tmp_path: Pat
     (tmp_path / "surefoot.db").write_bytes(b"not a database at all, but long enough to be one" * 100)
     said = surefoot("doctor")
     assert said.code == 5
-    assert "damaged or no journal" in said.out
+    assert said.out.count("damaged or no journal") == 1
     for command in (("runs",), ("show", "x"), ("run", "clerk", "hi"), ("resume", "x")):
         said = surefoot(*command)
         assert said.code == 5
@@ -61,9 +61,13 @@ def test_a_newer_database_is_refused(surefoot: Surefoot, tmp_path: Path) -> None
     surefoot("run", "clerk", "hello")
     with closing(sqlite3.connect(tmp_path / "surefoot.db")) as connection:
         connection.execute("PRAGMA user_version = 999")
-    said = surefoot("runs")
-    assert (said.code, said.out) == (5, "")
-    assert "newer surefoot" in said.err
+    for command in (("runs",), ("doctor",), ("doctor", "--salvage", "saved.db")):
+        said = surefoot(*command)
+        assert (said.code, said.out) == (5, "")
+        assert "newer surefoot" in said.err
+        assert "upgrade surefoot" in said.err
+        assert "salvage" not in said.err
+    assert not (tmp_path / "saved.db").exists()
 
 
 def test_a_backup_is_a_store(surefoot: Surefoot, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.questions import sure
 from surefoot.cli.screen import Screen
 from surefoot.cli.writing import count, line
-from surefoot.core.errors import ConfigurationError, JournalError
+from surefoot.core.errors import ConfigurationError, JournalError, NewerDatabase
 from surefoot.core.rows import Problem
 from surefoot.journal import SqliteStore, check
 from surefoot.journal import salvage as saved
@@ -123,8 +123,11 @@ async def _examined(app: App, screen: Screen, backup: Path | None) -> list[Probl
             if backup is not None:
                 await app.store.backup(str(backup))
                 screen.line(f"copied to {backup}")
+    except NewerDatabase:
+        raise  # it is sound as far as anybody here can tell, and what it holds is not for this version to copy
     except JournalError as error:
-        return [Problem("", 0, str(error)), *_seen_from_outside(app)]
+        told = Problem("", 0, str(error))
+        return [told, *[seen for seen in _seen_from_outside(app) if seen != told]]
     return problems
 
 
