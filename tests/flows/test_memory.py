@@ -13,7 +13,7 @@ import pytest
 from surefoot import Agent, App, Memory, tool
 from surefoot.core import events as ev
 from surefoot.core.events import Event
-from surefoot.core.memory import MemoryKept, Question, Scope, Selection
+from surefoot.core.memory import MemoryKept, MemoryRefused, Question, Scope, Selection
 from surefoot.core.recalled import lines
 from surefoot.testing.models import ScriptedModel
 
@@ -171,4 +171,15 @@ async def test_a_memory_that_breaks_at_the_end_is_a_warning(tmp_path: Path) -> N
         run = await app.run(agent, "The ferry is closed on Mondays.", session="two")
         assert run.output == "Noted all the same."
         assert [event.kind for event in await of(app, run, ev.RunWarned)] == ["memory"]
+        assert await of(app, run, MemoryKept) == []
+
+
+async def test_what_was_looked_up_is_not_taken_in_again(store: str) -> None:
+    said = "The harbour office opens at nine on weekdays."
+    agent = clerk("Noted.", ("recall", {"query": "harbour office"}), said, memory=Memory(inject_entries=0, embedder="none"))
+    async with App(store, agents=[agent]) as app:
+        await app.run(agent, said, session="one")
+        run = await app.run(agent, "When does the harbour office open?", session="two")
+        assert await of(app, run, ev.MemoryRecalled) == [], "nothing was given: the model had to ask"
+        assert [refused.reason for refused in await of(app, run, MemoryRefused)] == ["its answer was recalled", "it was recalled"]
         assert await of(app, run, MemoryKept) == []

@@ -16,6 +16,7 @@ from surefoot.core.errors import ConfigurationError
 
 __all__ = [
     "DELETE_ALL",
+    "READS",
     "KINDS",
     "TOOLS",
     "Entry",
@@ -35,6 +36,8 @@ KINDS = ("episode", "fact", "core")
 #: The tools a model may be given, and the one after which a run leaves nothing.
 TOOLS = ("remember", "recall", "revise", "forget", "list_memories", "delete_all_memory")
 DELETE_ALL = "delete_all_memory"
+#: The tools that tell what memory holds.
+READS = ("recall", "list_memories")
 #: The parts of a run's owner that may bound a memory.
 _BOUNDS = ("tenant", "user", "agent")
 

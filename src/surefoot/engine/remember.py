@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from surefoot.core import events as ev
-from surefoot.core.memory import DELETE_ALL, Entry, Hit, Judgement, Question, Scope, Selection
+from surefoot.core.memory import DELETE_ALL, READS, Entry, Hit, Judgement, Question, Scope, Selection
 from surefoot.core.messages import Part, ToolCall, ToolResult, text_of
 from surefoot.core.recalled import UNTRUSTED, injected, line
 from surefoot.engine.context import BYTES_PER_TOKEN
@@ -67,7 +67,7 @@ async def left(work: Work, answer: str, *, failed: bool = False) -> list[Judgeme
     ]  # fmt: skip
     try:
         async with asyncio.timeout(_PATIENCE):
-            return await plan.memory.judge(entries, most=plan.remember.max_entries, recalled=state.recalled)
+            return await plan.memory.judge(entries, most=plan.remember.max_entries, recalled=_recalled(work))
     except Exception as error:  # noqa: BLE001  a run ends without memory
         _warn(work, error)
         return []
@@ -118,6 +118,12 @@ def _tainted(work: Work) -> bool:
     earlier = [part for message in work.past.messages for part in message.parts]
     named = {part.name for part in (*earlier, *_parts(work)) if isinstance(part, ToolCall)}
     return UNTRUSTED in work.state.recalled or any(name in tools and tools[name].spec.untrusted for name in named)
+
+
+def _recalled(work: Work) -> str:
+    """What memory has given the run: at its start, and when it was asked by tool."""
+    told = [part.text for part in _parts(work) if isinstance(part, ToolResult) and part.name in READS and not part.error]
+    return "\n".join([work.state.recalled, *told])
 
 
 def _parts(work: Work) -> list[Part]:
