@@ -82,7 +82,7 @@ class Meaning:
         """Entries that share no word with the question, perhaps."""
         scope = asked.question.scope
         place = (scope.tenant, scope.user, scope.agent)
-        several = self._connection.execute(self._sql["scopes"]).fetchone()[0] > 1
+        several = self._connection.execute(self._sql["several"]).fetchone()[0] > 0
         if asked.count <= ALL or several:
             keys = [key for (key,) in self._connection.execute(self._sql["scope_keys"], place)]
             return keys if len(keys) <= ALL else list(self.shelf.nearest(near, _NEAREST, keys))

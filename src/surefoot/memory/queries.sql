@@ -270,10 +270,14 @@ SELECT ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM memory WHERE key = ?);
 -- name: scope_keys
 SELECT key FROM memory WHERE tenant = ? AND user = ? AND agent = ?;
 
--- name: scopes
-SELECT count(*) FROM (SELECT DISTINCT tenant, user, agent FROM memory LIMIT 2);
+-- name: several
+SELECT count(*) FROM (
+    SELECT 1 FROM (SELECT tenant, user, agent FROM memory ORDER BY tenant, user, agent LIMIT 1) low,
+        (SELECT tenant, user, agent FROM memory ORDER BY tenant DESC, user DESC, agent DESC LIMIT 1) high
+    WHERE (low.tenant, low.user, low.agent) <> (high.tenant, high.user, high.agent)
+);
 
 -- name: thread_keys
 SELECT session, key FROM memory
-WHERE tenant = ? AND user = ? AND agent = ? AND kind = 'episode' AND session <> ''
+WHERE +tenant = ? AND +user = ? AND +agent = ? AND +kind = 'episode' AND session <> ''
 AND session IN (SELECT value FROM json_each(?)) ORDER BY session, key;

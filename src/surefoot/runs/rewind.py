@@ -14,8 +14,9 @@ from surefoot.core.errors import RunError
 from surefoot.core.messages import Message, Part, Text, ToolResult
 from surefoot.core.ports import Clock, RunRow, Store
 from surefoot.core.state import State, fold
-from surefoot.engine.context import Past, view
+from surefoot.engine.context import Past, rough, view
 from surefoot.engine.past import past
+from surefoot.models.tokens import counter
 from surefoot.runs.intake import readable
 
 __all__ = ["Seen", "edited", "fork", "seen"]
@@ -99,7 +100,9 @@ def _answer(records: Sequence[ev.Record]) -> tuple[ev.ModelReplied | None, ev.Mo
 
 async def _past(store: Store, state: State, budget: float) -> Past:
     started = state.started
-    return await past(store, state, budget, state.model) if started is not None and started.session else Past()
+    if started is None or not started.session:
+        return Past()
+    return await past(store, state, budget, state.model, counter(state.model) or rough)
 
 
 async def _text(store: Store, digest: str) -> str:
