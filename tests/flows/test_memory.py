@@ -12,8 +12,10 @@ import pytest
 
 from surefoot import Agent, App, Memory, tool
 from surefoot.core import events as ev
+from surefoot.core.errors import RunError
 from surefoot.core.events import Event
-from surefoot.core.memory import MemoryKept, MemoryRefused, Question, Scope, Selection
+from surefoot.core.memory import Entry, MemoryKept, MemoryRefused, Question, Scope, Selection
+from surefoot.core.model import ModelReply, ProposedCall
 from surefoot.core.recalled import lines
 from surefoot.testing.models import ScriptedModel
 
@@ -120,6 +122,26 @@ async def test_erased_is_gone_from_the_bytes(tmp_path: Path) -> None:
         data = file.read_bytes().lower()
         for word in (b"zanzibar", b"77001", b"4111"):
             assert word not in data, file.name
+
+
+async def test_nothing_is_erased_of_a_run_that_goes_on(store: str) -> None:
+    @tool
+    def pay(cents: int) -> str:
+        """Pay."""
+        return "paid"
+
+    model = ScriptedModel(ModelReply(calls=(ProposedCall("pay", '{"cents":1}'),), finish="tool_calls"))
+    agent = Agent("clerk", model=model, tools=[pay], memory=Memory(embedder="none"))
+    async with App(store, agents=[agent]) as app:
+        run = await app.run(agent, "Pay the zanzibar bill.", user="ann")
+        memory, scope = app.memory(Memory(embedder="none")), Scope(user="ann", agent="clerk")
+        await memory.keep([Entry(id="e", text="The zanzibar bill is due.", scope=scope, time=1, run=run.id)])
+        with pytest.raises(RunError, match=f"nothing was forgotten: run {run.id}.* is waiting"):
+            await memory.forget(["e"], erase=True)
+        assert [entry.id for entry in await memory.find(Selection(scope))] == ["e"]
+        await app.cancel(run)
+        assert await memory.forget(["e"], erase=True) == 1
+        assert b"zanzibar" not in b"".join([str(record.event).encode() for record in await app.store.read(run.id)])
 
 
 async def test_pruned_runs_leave_what_was_remembered(store: str) -> None:

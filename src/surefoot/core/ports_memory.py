@@ -43,6 +43,7 @@ class Memory(Protocol):
 
     async def forget(self, ids: Sequence[str], *, by: str = "", reason: str = "", erase: bool = False) -> int:
         """Remove entries for good, with index and vectors; how many there were. With ``erase``, also every event, of any run
-        that has ended, that holds their text.
+        that has ended, that holds their text. Raises RunError, and forgets nothing, when a run that an entry to be erased
+        stems from has not ended.
         """
         ...

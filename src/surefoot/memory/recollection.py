@@ -18,7 +18,7 @@ import anyio.to_thread
 import msgspec
 
 from surefoot.core import events as ev
-from surefoot.core.errors import RunNotFound, StoreUnavailable
+from surefoot.core.errors import RunError, RunNotFound, StoreUnavailable
 from surefoot.core.memory import Entry, Hit, Judgement, MemoryForgotten, MemoryKept, MemoryRefused, Question, Selection
 from surefoot.core.ports import Clock, Embedder, Store
 from surefoot.core.rows import Erasure
@@ -145,8 +145,12 @@ class Recollection:
                 row = await self._store.get(run)
             except RunNotFound:  # pruned
                 continue
-            if row.status in ENDED:
-                found += [(run, one.seq) for one in await self._store.read(run) if isinstance(one.event, _TALK)]
+            if row.status not in ENDED:
+                raise RunError(
+                    f"nothing was forgotten: run {run}, in which it was said, is {row.status}, and only runs that have ended "
+                    f"can be erased; wait for it or `surefoot cancel {run}`, then forget again"
+                )
+            found += [(run, one.seq) for one in await self._store.read(run) if isinstance(one.event, _TALK)]
         return tuple(found)
 
     def close(self) -> None:
