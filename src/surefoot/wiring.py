@@ -16,6 +16,7 @@ from surefoot.approvals.layers import PolicyChoice
 from surefoot.approvals.policy import CedarPolicy
 from surefoot.approvals.protocol import protocol
 from surefoot.approvals.queue import RolesOf, named_lists, roles_of
+from surefoot.catalogue import memory_tools
 from surefoot.clock import SystemClock
 from surefoot.core import canonical
 from surefoot.core.agent import Agent, ToolChoice
@@ -32,7 +33,7 @@ from surefoot.journal import SqliteStore, live_of, open_store
 from surefoot.journal.database import Own, connect
 from surefoot.journal.owner import new_owner
 from surefoot.journal.sqlite import Settings as SqliteSettings
-from surefoot.memory import Connect, Derive, Recollection, Table, offers
+from surefoot.memory import Connect, Derive, Recollection, Table
 from surefoot.models import Models
 from surefoot.models.pricing import has_price, price
 from surefoot.models.tokens import counter
@@ -45,7 +46,7 @@ from surefoot.telemetry.cursor import Cursor
 from surefoot.telemetry.follower import Follower
 from surefoot.telemetry.logs import Logs, quiet, show
 from surefoot.telemetry.pulse import Pulse, Timed
-from surefoot.tools.function import FunctionTool, as_tool
+from surefoot.tools.function import as_tool
 from surefoot.tools.output import output_of
 from surefoot.tools.readback import ReadBack
 from surefoot.tools.toolset import Tools
@@ -357,23 +358,12 @@ def _summary_model(choice: str, own: Model, parts: Parts) -> Model | None:
     return own if choice == "own" else parts.recovery.model_of([parts.models.model(choice)]) if choice else None
 
 
-def _memory_tools(agent: Agent[Any, Any], parts: Parts) -> list[Tool]:
-    """The tools of the agent's memory, over the scope of whichever run calls them."""
-    settings = agent.memory
-    if settings is None:
-        return []
-    made = offers(
-        parts.memory(settings), lambda ctx: settings.scope(tenant=ctx.tenant, user=ctx.user, agent=ctx.agent), parts.clock
-    )
-    chosen = [made[name] for name in settings.tools]
-    return [FunctionTool(offer.function, effect=offer.effect, examples=offer.examples) for offer in chosen]
-
-
 def _tools(agent: Agent[Any, Any], parts: Parts) -> tuple[dict[str, Tool], tuple[Toolset, ...]]:
     """The agent's tools by name, and the toolsets to open."""
     tools: dict[str, Tool] = {}
     toolsets: list[Toolset] = []
-    for tool in _flat((*agent.tools, *_memory_tools(agent, parts)), toolsets.append, parts.recovery.revived_tool):
+    own = memory_tools(agent, parts.memory(agent.memory), parts.clock) if agent.memory is not None else []
+    for tool in _flat((*agent.tools, *own), toolsets.append, parts.recovery.revived_tool):
         if tool.name in tools:
             raise DuplicateTool(
                 f"agent {agent.name!r} has two tools named {tool.name!r}; rename one: @tool(name=…), or prefix its toolset"

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from surefoot.app import App
 from surefoot.core.agent import Agent
 from surefoot.core.errors import ModelError
+from surefoot.core.memory import Memory
 from surefoot.core.messages import Usage
 from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
 from surefoot.core.ports import Tool
@@ -144,6 +145,7 @@ def plain(order: str) -> str:
 
 clerk = Agent("clerk", model=FunctionModel(play), tools=[add, refund, hang, stubborn, crash, nasty])
 librarian = Agent("librarian", model=FunctionModel(play), tools=[Shelf(), plain])
+keeper = Agent("keeper", model=FunctionModel(play), tools=[add], memory=Memory(tools=("recall", "delete_all_memory")))
 boss = Agent("boss", model=FunctionModel(supervise), tools=[delegate])
 counter = Agent("counter", model=FunctionModel(lambda request: '{"total":42,"terms":[17,25]}'), output=Sum)
 lister = Agent("lister", model=FunctionModel(lambda request: '[{"total":1,"terms":[]}]'), output=list[Sum])

@@ -86,6 +86,13 @@ def test_toolsets_are_opened_and_plain_functions_are_tools(surefoot: Surefoot) -
     assert [(tool["name"], tool["effect"]) for tool in tools] == [("add", "read"), ("plain", "unsafe")]
 
 
+def test_what_a_model_may_do_with_its_memory_is_listed_too(surefoot: Surefoot) -> None:
+    tools = surefoot("tools", "--agents", f"{SHOP}:keeper", "--json").objects
+    assert [(tool["name"], tool["effect"]) for tool in tools] == [
+        ("add", "read"), ("recall", "read"), ("delete_all_memory", "unsafe"),
+    ]  # fmt: skip
+
+
 def test_tools_of_an_unknown_agent(surefoot: Surefoot) -> None:
     said = surefoot("tools", "--agent", "nobody")
     assert said.code == 2

@@ -15,6 +15,7 @@ from uuid import uuid4
 import typer
 
 from surefoot.app import App
+from surefoot.catalogue import specs
 from surefoot.cli.assistant import assistant
 from surefoot.cli.chat_commands import COMMANDS, Commands
 from surefoot.cli.chat_line import Broken, Editor, Lines, Pipe
@@ -35,7 +36,6 @@ from surefoot.embed.minilm import MiniLM
 from surefoot.models.local import LocalModel
 from surefoot.models.local_weights import home
 from surefoot.models.lookup import Models
-from surefoot.tools.catalogue import specs
 
 __all__ = ["add"]
 

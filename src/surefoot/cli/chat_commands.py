@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
+from surefoot.catalogue import specs
 from surefoot.cli.chat_calls import whole
 from surefoot.cli.chat_model import Talker
 from surefoot.cli.chat_sessions import Hold, Session, opening, sessions
@@ -19,7 +20,6 @@ from surefoot.core.ports import Query
 from surefoot.core.recalled import line as remembered
 from surefoot.core.run import Run
 from surefoot.runs.documents import answerable
-from surefoot.tools.catalogue import specs
 
 __all__ = ["COMMANDS", "Commands"]
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from surefoot.catalogue import specs
 from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, StoreOption, place_of
 from surefoot.cli.screen import Screen
@@ -17,7 +18,6 @@ from surefoot.core.run import Run
 from surefoot.core.tool import ToolSpec
 from surefoot.runs.documents import answerable, run_document
 from surefoot.runs.intake import ListOptions
-from surefoot.tools.catalogue import specs
 
 __all__ = ["add"]
 

@@ -14,6 +14,7 @@ import typer
 from surefoot.approvals.layers import own_text
 from surefoot.approvals.policy import CedarPolicy, Explained
 from surefoot.approvals.world import faults, remarks
+from surefoot.catalogue import specs
 from surefoot.cli.codes import Code
 from surefoot.cli.loop import complete
 from surefoot.cli.place import AgentsOption, place_of
@@ -24,7 +25,6 @@ from surefoot.core.errors import ConfigurationError
 from surefoot.core.ports import Judged
 from surefoot.core.tool import FINAL_ANSWER, ToolSpec
 from surefoot.gating import policy_for
-from surefoot.tools.catalogue import specs
 
 __all__ = ["add"]
 

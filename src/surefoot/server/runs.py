@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 from fastapi import APIRouter, Header, Query, Request
 
 from surefoot.app import App
+from surefoot.catalogue import specs
 from surefoot.core.agent import Agent
 from surefoot.core.run import Run
 from surefoot.core.values import Limits
@@ -18,7 +19,6 @@ from surefoot.server.access import Reader, Runner, own
 from surefoot.server.problems import Problem
 from surefoot.server.shapes import AgentDocument, Cancel, Fork, Message, Resume, RunDocument, RunFilter, RunPage, StartRun
 from surefoot.server.tokens import Caller
-from surefoot.tools.catalogue import specs
 
 __all__ = ["found_page", "router"]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from surefoot.app import App
+from surefoot.catalogue import specs
 from surefoot.core.errors import SurefootError
 from surefoot.core.events import ModelFailed, ModelReplied, ModelRequested
 from surefoot.core.messages import Message
@@ -15,7 +16,6 @@ from surefoot.core.run import Run
 from surefoot.core.state import fold
 from surefoot.runs.documents import answerable
 from surefoot.server.console.views import messages_view, question_view
-from surefoot.tools.catalogue import specs
 
 __all__ = ["asked_of", "asking", "schema_of"]
 
