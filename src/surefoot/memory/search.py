@@ -117,6 +117,8 @@ class Searcher:
         self.weights = weights
         self._language = language
         self._count, self._version = 0, -1
+        self._asked: Asked | None = None
+        self._matched: dict[str, dict[int, float]] = {}
         self._stems = sqlite3.connect(":memory:", check_same_thread=False)
         for name in ("stem_table", "stem_terms"):
             self._stems.execute(self._sql[name])
@@ -197,14 +199,22 @@ class Searcher:
         found = self.rows(conditions, values, -1)
         return {row.key: row for row in found if _in_time(row.entry, question)}
 
-    def matches(self, asked: Asked, statement: str = "match", limit: int | None = None) -> dict[int, float]:
+    def matches(self, asked: Asked, statement: str = "match") -> dict[int, float]:
         """Keys and BM25 scores of what shares a word with the question."""
         if not asked.terms:
             return {}
+        if asked is not self._asked:
+            self._asked, self._matched = asked, {}
+        found = self._matched.get(statement)
+        if found is None:  # the full tier asks again for what the lexical tier found
+            found = self._matched[statement] = self._match(asked, statement)
+        return found
+
+    def _match(self, asked: Asked, statement: str) -> dict[int, float]:
         any_of = " OR ".join(f'"{term}"' for term in asked.terms)
         columns = "own" if statement == "match_threads" else "own near far"
         text = f"scope : {mark(asked.question.scope)} AND {{{columns}}} : ({any_of})"
-        return dict(self._connection.execute(self._sql[statement], (text, limit or self.weights.candidates)).fetchall())
+        return dict(self._connection.execute(self._sql[statement], (text, self.weights.candidates)).fetchall())
 
     def search(self, asked: Asked) -> list[Scored]:
         """The lexical tier: candidates with the parts of their scores, best first."""
