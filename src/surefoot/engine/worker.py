@@ -344,7 +344,9 @@ class Worker:
             except TimeoutError:
                 continue
             # What stirs comes in crowds, and whoever starts a run here has it taken up without this.
-            await self._clock.sleep(_GATHER)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GATHER):
+                    await asyncio.get_running_loop().create_future()
 
 
 def _seen(task: asyncio.Task[State | None]) -> None:

@@ -116,6 +116,7 @@ class Gemini:
         """Ask once. Raises ModelError; ConfigurationError where requests to real models are forbidden."""
         require_real_models(self.name)
         patience = request.settings.timeout or _PATIENCE
+        await self.connection.clients()  # to load the vendor's package is no waiting for its answer
         try:
             async with asyncio.timeout(patience):
                 if request.output is None:

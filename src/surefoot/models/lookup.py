@@ -195,6 +195,6 @@ def _installed(provider: str, name: str) -> _Make:
     if provider in found:
         return _checked(found[provider])
     known = sorted({*_BUILT_IN, *found})
-    near = get_close_matches(provider, known, n=1)
+    near = get_close_matches(provider, known, n=1, cutoff=0.7)
     hint = f"did you mean {near[0]!r}?" if near else "a model is named 'provider:model'"
     raise UnknownProvider(f"no provider {provider!r} (model {name!r}): known are {', '.join(known)}; {hint}")
