@@ -124,6 +124,18 @@ async def test_erased_is_gone_from_the_bytes(tmp_path: Path) -> None:
             assert word not in data, file.name
 
 
+async def test_what_is_told_beside_a_question_is_kept(store: str) -> None:
+    said = "The harbour office opens at nine on weekdays."
+    agent = clerk("Noted.", said)
+    async with App(store, agents=[agent]) as app:
+        await app.run(agent, said, session="one")
+        run = await app.run(agent, "I moved to Bergen. When does the harbour office open?", session="two")
+        assert [refused.reason for refused in await of(app, run, MemoryRefused)] == ["it was recalled"]
+        assert [kept.entry.text for kept in await of(app, run, MemoryKept)] == [
+            "I moved to Bergen. When does the harbour office open?"
+        ]
+
+
 async def test_nothing_is_erased_of_a_run_that_goes_on(store: str) -> None:
     @tool
     def pay(cents: int) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from surefoot.memory.gate import masked, refusal, repeats_recalled
+from surefoot.memory.gate import masked, refusal, repeats_recalled, tells_and_asks
 from surefoot.memory.times import fit, spans
 from surefoot.memory.words import content, fingerprint, has_number, has_time, is_small_talk
 
@@ -99,5 +99,10 @@ def test_what_is_not_worth_keeping() -> None:
     assert refusal("user", "Good morning!") == "it is small talk"
     assert refusal("assistant", "Good morning!") == ""
     assert repeats_recalled("The ferry leaves Dover at nine.", "- 2026-01-01 user: The ferry leaves Dover at nine.")
+    assert tells_and_asks("I moved to Bergen. What is my dog called?")
+    assert tells_and_asks("What is my dog called? I moved to Bergen")
+    assert not tells_and_asks("What is my dog called? And the cat?")
+    assert not tells_and_asks("What is 3.5 times my age?")
+    assert not tells_and_asks("Tell me again what my dog is called.")
     assert not repeats_recalled("Trains leave Calais at ten.", "- 2026-01-01 user: The ferry leaves Dover at nine.")
     assert not repeats_recalled("30", "30")

@@ -12,10 +12,12 @@ from itertools import pairwise
 
 from surefoot.memory.words import content, is_small_talk
 
-__all__ = ["LONGEST", "masked", "refusal", "repeats_recalled"]
+__all__ = ["LONGEST", "masked", "refusal", "repeats_recalled", "tells_and_asks"]
 
 #: Characters of an entry; of what is longer, the head is kept.
 LONGEST = 8_000
+#: Between two sentences.
+_SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=[。？！؟])\s*|\n+")
 _CARD = re.compile(r"(?<![\w-])(?:\d[ -]?){12,18}\d(?![\w-])")
 _SECRETS = (
     ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)),
@@ -61,6 +63,12 @@ def repeats_recalled(text: str, recalled: str) -> bool:
     """Whether a text says little but what memory had given the run."""
     known, said = set(_pairs(recalled)), list(_pairs(text))
     return len(said) >= 2 and sum(pair in known for pair in said) >= 0.8 * len(said)
+
+
+def tells_and_asks(text: str) -> bool:
+    """Whether a text holds a statement beside a question."""
+    asks = [sentence[-1] in "?？؟" for sentence in _SENTENCE.split(text.strip()) if content(sentence)]
+    return True in asks and False in asks
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:

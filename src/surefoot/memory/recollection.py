@@ -279,7 +279,8 @@ class _Gate:
         if reason:
             return {0: MemoryRefused("input", reason), 1: MemoryRefused("answer", f"{reason}, answered")}
         if self._recalled and gate.repeats_recalled(answer.text, self._recalled):
-            return {0: MemoryRefused("input", "its answer was recalled"), 1: MemoryRefused("answer", "it was recalled")}
+            alone = {} if gate.tells_and_asks(question.text) else {0: MemoryRefused("input", "its answer was recalled")}
+            return {**alone, 1: MemoryRefused("answer", "it was recalled")}
         asked, told = self._like(question), self._like(answer)
         if asked and told:
             return {0: MemoryRefused("input", "it repeats", asked), 1: MemoryRefused("answer", "it repeats", told)}
