@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from surefoot.clock import SystemClock
 from surefoot.core.agent import Agent
+from surefoot.core.memory import Memory as Settings
 from surefoot.core.ports import Clock, Memory, Tool, Toolset
 from surefoot.core.tool import ToolSpec
 from surefoot.memory.tools import offers
@@ -27,15 +28,13 @@ async def specs(agent: Agent[Any, Any]) -> list[ToolSpec]:
                 await choice.close()
         else:
             found += _of([choice if isinstance(choice, Tool) else as_tool(choice)])
-    nobody_s = cast("Memory", None)  # they are shown, and never called
-    return found + _of(memory_tools(agent, nobody_s, SystemClock()))
+    if agent.memory is not None:
+        found += _of(memory_tools(agent.memory, cast("Memory", None), SystemClock()))  # they are shown, and never called
+    return found
 
 
-def memory_tools(agent: Agent[Any, Any], memory: Memory, clock: Clock) -> list[Tool]:
+def memory_tools(settings: Settings, memory: Memory, clock: Clock) -> list[Tool]:
     """The tools that an agent has of its memory, over the scope of whichever run calls them."""
-    settings = agent.memory
-    if settings is None:
-        return []
     made = offers(memory, lambda ctx: settings.scope(tenant=ctx.tenant, user=ctx.user, agent=ctx.agent), clock)
     chosen = [made[name] for name in settings.tools]
     return [FunctionTool(offer.function, effect=offer.effect, examples=offer.examples) for offer in chosen]

@@ -26,7 +26,6 @@ from surefoot.core.ports import Clock, Embedder, Model, Sink, Store, Tool, Tools
 from surefoot.core.tool import FINAL_ANSWER
 from surefoot.core.values import Limits
 from surefoot.embed.files import has_packaged
-from surefoot.engine.context import rough
 from surefoot.engine.plan import Plan, Rules
 from surefoot.gating import check_policies, policy_for, policy_of, record_policies, tightened
 from surefoot.journal import SqliteStore, live_of, open_store
@@ -238,7 +237,7 @@ def plan_of(agent: Agent[Any, Any], parts: Parts, learned: Callable[[Plan], None
         price=price,
         rules=_rules(settings),
         concurrency=settings.agent_concurrency,
-        count=counter(model.name) or rough,
+        count=counter(model.name),
         context_budget=settings.context_budget,
         summary=_summary_model(settings.summary_model, model, parts),
         memory=memory,
@@ -362,7 +361,7 @@ def _tools(agent: Agent[Any, Any], parts: Parts) -> tuple[dict[str, Tool], tuple
     """The agent's tools by name, and the toolsets to open."""
     tools: dict[str, Tool] = {}
     toolsets: list[Toolset] = []
-    own = memory_tools(agent, parts.memory(agent.memory), parts.clock) if agent.memory is not None else []
+    own = memory_tools(agent.memory, parts.memory(agent.memory), parts.clock) if agent.memory is not None else []
     for tool in _flat((*agent.tools, *own), toolsets.append, parts.recovery.revived_tool):
         if tool.name in tools:
             raise DuplicateTool(

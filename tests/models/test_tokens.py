@@ -9,7 +9,7 @@ import pytest
 from surefoot import Agent, App
 from surefoot.core import events as ev
 from surefoot.core.model import ModelReply
-from surefoot.engine.context import rough
+from surefoot.core.tokens import rough
 from surefoot.models.tokens import _encoder, counter, vocabulary
 from surefoot.testing.models import FunctionModel
 from tests.components import require
@@ -25,6 +25,7 @@ PROMPT = "tiktoken is great! " * 400
         ("openai:gpt-5.4-nano", "o200k_base"),
         ("openrouter:deepseek/deepseek-chat", "deepseek_v3"),
         ("groq:Meta-Llama-3.1-8B", "llama3"),
+        ("openai:ft:gpt-4o:shop::1", "o200k_base"),
         ("o3", "o200k_base"),
         ("anthropic:claude-sonnet-5", ""),
         ("gemini:gemini-3", ""),
@@ -51,7 +52,6 @@ def test_models_by_name(model: str, name: str) -> None:
 def test_what_is_counted(model: str, text: str, tokens: int) -> None:
     require("tokens")
     count = counter(model)
-    assert count is not None
     assert count([text]) == tokens
     assert count([text, text]) == 2 * tokens
 
@@ -59,17 +59,23 @@ def test_what_is_counted(model: str, text: str, tokens: int) -> None:
 def test_any_text_is_counted() -> None:
     require("tokens")
     count = counter("openai:gpt-4o")
-    assert count is not None
     assert count(["<|endoftext|>"]) > 1
     assert count(["\ud800"]) == 1
     assert count([]) == 0
 
 
-def test_without_the_extra_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_of_any_length_is_reckoned_at_once() -> None:
+    require("tokens")
+    count, huge = counter("openai:gpt-4o"), "a" * 16_000_000
+    assert count([huge]) == rough([huge])
+    assert count([huge, "tiktoken is great!"]) == rough([huge]) + 6
+
+
+def test_without_the_extra_tokens_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "splintr", None)
     _encoder.cache_clear()
     try:
-        assert counter("openai:gpt-4o") is None
+        assert counter("openai:gpt-4o") is rough
     finally:
         _encoder.cache_clear()
 
@@ -81,6 +87,6 @@ async def test_a_run_says_how_long_its_prompt_is(name: str) -> None:
     async with App("memory:", agents=[agent]) as app:
         run = await app.run(agent, PROMPT)
         asked = [record.event async for record in app.follow(run) if isinstance(record.event, ev.ModelRequested)]
-    count = counter(name) or rough
+    count = counter(name)
     own = count(["Say yes."]) + count([PROMPT])
     assert own <= asked[0].tokens <= own + 10

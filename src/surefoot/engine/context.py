@@ -1,8 +1,7 @@
 """Fit a prompt to its budget: a pure view of the session's and the run's messages.
 
-Tokens are counted by the model's own vocabulary where that can be had (`Plan.count`), else taken to be `BYTES_PER_TOKEN`
-bytes of UTF-8 each, which is on the safe side for prose and code in any script; a little is added for every part, and
-`core.gauge` corrects the sum by what the provider counted. When a prompt passes its
+Tokens are counted by the model's own vocabulary where that can be had (`Plan.count`), else by bytes (`core.tokens`); a
+little is added for every part, and `core.gauge` corrects the sum by what the provider counted. When a prompt passes its
 budget, older tool results are cut to their heads first, and then the oldest turns are left out, and the oldest steps of
 the last turn, always whole, so that no call is parted from its result. So much is left out at once that the prompt's
 beginning then stays as it is for a good while, which a provider's cache rewards. `engine.summary` may put a summary in
@@ -13,7 +12,7 @@ What was left out of one run stays out of the session's next: `Past` begins wher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,14 +20,10 @@ import msgspec
 from surefoot.core import events as ev
 from surefoot.core.messages import Message, Reasoning, Text, ToolCall, ToolResult
 from surefoot.core.state import State
+from surefoot.core.tokens import BYTES_PER_TOKEN, Count, rough
 
-__all__ = ["BYTES_PER_TOKEN", "HEAD", "SUMMARY", "SUMMARY_END", "Count", "Meter", "Past", "carried", "cut", "estimate",
-           "fit", "rough", "view"]  # fmt: skip
+__all__ = ["HEAD", "SUMMARY", "SUMMARY_END", "Meter", "Past", "carried", "cut", "estimate", "fit", "view"]
 
-#: Tokens of some texts.
-Count = Callable[[Sequence[str]], int]
-
-BYTES_PER_TOKEN = 3.5
 #: Characters that stay of a tool result that was cut.
 HEAD = 400
 #: The newest messages, which are never cut.
@@ -60,11 +55,6 @@ class Past:
         return self.messages[0].text if self.places and not self.places[0] else ""
 
 
-def rough(texts: Sequence[str]) -> int:
-    """Tokens of some texts for a model whose vocabulary is not known, rather too many than too few."""
-    return int(sum(map(_bytes, texts)) / BYTES_PER_TOKEN)
-
-
 def estimate(message: Message, count: Count = rough) -> int:
     """Tokens of a message, rather too many than too few."""
     texts, tokens = [], 0
@@ -80,10 +70,6 @@ def estimate(message: Message, count: Count = rough) -> int:
         else:
             tokens += _IMAGE
     return tokens + count(texts)
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 class Meter:

@@ -9,7 +9,8 @@ from surefoot.core.messages import Message
 from surefoot.core.ports import Query, Store
 from surefoot.core.session import conversation
 from surefoot.core.state import State, fold
-from surefoot.engine.context import Count, Past, cut, estimate, said
+from surefoot.core.tokens import Count
+from surefoot.engine.context import Past, cut, estimate, said
 
 __all__ = ["past"]
 

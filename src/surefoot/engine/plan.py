@@ -14,9 +14,9 @@ from surefoot.core.memory import Memory as Settings
 from surefoot.core.messages import Usage
 from surefoot.core.model import ModelSettings
 from surefoot.core.ports import Guard, Memory, Model, Output, Policy, Retries, Tool
+from surefoot.core.tokens import Count, rough
 from surefoot.core.tool import ToolSpec
 from surefoot.core.values import Limits
-from surefoot.engine.context import Count, rough
 
 __all__ = ["Plan", "Rules", "call_digest", "changes"]
 

@@ -11,7 +11,7 @@ from surefoot.core import events as ev
 from surefoot.core.memory import DELETE_ALL, READS, Entry, Hit, Judgement, Question, Scope, Selection
 from surefoot.core.messages import Part, ToolCall, ToolResult, text_of
 from surefoot.core.recalled import UNTRUSTED, injected, line
-from surefoot.engine.context import BYTES_PER_TOKEN
+from surefoot.core.tokens import BYTES_PER_TOKEN
 from surefoot.engine.outcomes import text_of_error
 from surefoot.engine.work import Work
 

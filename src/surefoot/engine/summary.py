@@ -12,8 +12,9 @@ from surefoot.core.canonical import sound
 from surefoot.core.messages import Message, Text, ToolCall, ToolResult, text_of
 from surefoot.core.model import Delta, ModelReply, ModelRequest, ModelSettings
 from surefoot.core.ports import Model
+from surefoot.core.tokens import BYTES_PER_TOKEN, rough
 from surefoot.engine.bodies import Interrupted, is_cancelled
-from surefoot.engine.context import BYTES_PER_TOKEN, HEAD, SUMMARY, SUMMARY_END, carried, estimate, rough, said, view
+from surefoot.engine.context import HEAD, SUMMARY, SUMMARY_END, carried, estimate, said, view
 from surefoot.engine.outcomes import checked, text_of_error
 from surefoot.engine.work import Work
 

@@ -1,9 +1,10 @@
 """The connection that writes: transactions, their lock, and the checkpoints that keep the write-ahead log short.
 
-`Committer.commit` is called by the writing thread with whatever waits. `Committer.quick` writes plain appends from the
-event loop's own thread, when nobody is in the way: a statement that only reaches the page cache takes some 20 µs, handing
-it to a thread and back takes several times that, and a busy loop is slow to give the thread the interpreter's lock. It
-never waits, for a lock, a flush or a checkpoint; where it would have to, it declines, and the thread does it.
+`Committer.commit` is called by the writing thread with whatever waits. `Committer.quick` and `lone` write from the event
+loop's own thread, plain appends and a light job, when nobody is in the way: a statement that only reaches the page cache
+takes some 20 µs, handing it to a thread and back takes several times that, and a busy loop is slow to give the thread the
+interpreter's lock. They never wait, for a lock, a flush or a checkpoint; where they would have to, they decline, and the
+thread does it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,7 @@ class Settings:
 
 
 class Committer:
-    """The one writing connection of a store. `quick` may be called from another thread than the rest."""
+    """The one writing connection of a store. `quick` and `lone` may be called from another thread than the rest."""
 
     def __init__(self, path: str, clock: Clock, settings: Settings, tables: Sequence[Projection]) -> None:
         self._path = path
@@ -104,45 +105,13 @@ class Committer:
 
     def quick(self, jobs: Sequence[Append]) -> Batch | None:
         """Do plain appends at once, or decline. Never raises, never waits."""
-        busy = self._doubt or self._full or not 0 <= self._pages < _LOG_PAGES
-        if busy or any(job.touches(self._wanted) for job in jobs) or not self._mutex.acquire(blocking=False):
+        if self._doubt or any(job.touches(self._wanted) for job in jobs):
             return None
-        try:
-            if not all(job.plain(self._ledger) for job in jobs) or not self._lock.take():
-                return None
-            try:
-                batch = Batch(self._ledger, self._clock.now())
-                for job in jobs:
-                    job.result = job.plan(batch)
-                self._execute(batch, patience=0.0)
-            except Exception:  # noqa: BLE001  the thread will find out what is wrong, and say it
-                self._spoil()
-                return None
-            finally:
-                self._lock.give()
-            self._settle(batch)
-            return batch
-        finally:
-            self._mutex.release()
+        return self._at_once(lambda: self._plain(jobs))
 
     def lone(self, job: Job[Any]) -> Batch | None:
         """Do a light job at once, or decline, as `quick` does."""
-        if self._full or not 0 <= self._pages < _LOG_PAGES or not self._mutex.acquire(blocking=False):
-            return None
-        try:
-            if not self._lock.take():
-                return None
-            try:
-                batch = self._locked([job], patience=0.0)
-            except Exception:  # noqa: BLE001  as in `quick`
-                self._spoil()
-                return None
-            finally:
-                self._lock.give()
-            self._settle(batch)
-            return batch
-        finally:
-            self._mutex.release()
+        return self._at_once(lambda: self._locked([job], patience=0.0))
 
     def rest(self) -> None:
         """What can wait until nobody does: move the log into the file when it has grown."""
@@ -182,6 +151,36 @@ class Committer:
         except BaseException:
             connection.close()
             raise
+
+    def _at_once(self, work: Callable[[], Batch | None]) -> Batch | None:
+        """Do what commits a batch, or declines to; None when it did not, or somebody is in the way."""
+        if self._full or not 0 <= self._pages < _LOG_PAGES or not self._mutex.acquire(blocking=False):
+            return None
+        try:
+            if not self._lock.take():
+                return None
+            try:
+                batch = work()
+            except Exception:  # noqa: BLE001  the thread will find out what is wrong, and say it
+                self._spoil()
+                return None
+            finally:
+                self._lock.give()
+            if batch is not None:
+                self._settle(batch)
+            return batch
+        finally:
+            self._mutex.release()
+
+    def _plain(self, jobs: Sequence[Append]) -> Batch | None:
+        """Commit appends from memory, each of one statement; None when one is not."""
+        if not all(job.plain(self._ledger) for job in jobs):
+            return None
+        batch = Batch(self._ledger, self._clock.now())
+        for job in jobs:
+            job.result = job.plan(batch)
+        self._execute(batch, patience=0.0)
+        return batch
 
     def _transact(self, jobs: list[Job[Any]]) -> Batch:
         self._sync(full=self._settings.flush or any(job.barrier for job in jobs))

@@ -1,7 +1,7 @@
 """The one thread of a process that writes: group commit, under the file lock, one answer to the event loop a batch.
 
 Whatever is waiting when the thread is free becomes one transaction (`commit`). What needs no waiting is not handed over at
-all: a lone append is done where it is made, and those of many tasks together, once a turn of the loop.
+all: a lone append or claim is done where it is made, and appends of many tasks together, once a turn of the loop.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Writer:
     def submit(self, job: Job[T]) -> asyncio.Future[T]:
         """Hand a job in; the future of its answer."""
         job.future = self._loop.create_future()
-        if job.light and not self._crowded() and self._lone(job):
+        if job.light and not self._crowded() and self._done(self._committer.lone(job)):
             job.settle()
             return job.future
         self._pending += 1
@@ -84,7 +84,7 @@ class Writer:
             return await self.submit(job)
         if self._crowded():
             return await self._join(job)
-        if not self._quick([job]):
+        if not self._done(self._committer.quick([job])):
             return await self.submit(job)
         now = self._last[0]
         if now - self._yielded > _TURN:
@@ -117,7 +117,7 @@ class Writer:
         jobs, self._group = self._group, []
         if not jobs:
             return
-        if self._pending or not self._quick(jobs):
+        if self._pending or not self._done(self._committer.quick(jobs)):
             self._pending += len(jobs)
             for job in jobs:
                 self._inbox.put(job)
@@ -125,14 +125,8 @@ class Writer:
         for job in jobs:
             job.settle()
 
-    def _quick(self, jobs: Sequence[Append]) -> bool:
-        batch = self._committer.quick(jobs)
-        if batch is not None:
-            self._told(batch.records, batch.outside)
-        return batch is not None
-
-    def _lone(self, job: Job[Any]) -> bool:
-        batch = self._committer.lone(job)
+    def _done(self, batch: Batch | None) -> bool:
+        """Tell of what was committed at once; whether anything was."""
         if batch is not None:
             self._told(batch.records, batch.outside)
         return batch is not None

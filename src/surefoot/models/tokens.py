@@ -1,7 +1,7 @@
 """Counting tokens as a model's vendor does, without asking: by its own vocabulary, where that is public.
 
-The extra ``tokens`` brings the vocabularies, by `splintr`. Names are matched by their longest known beginning, as in
-`models.windows`. What a provider puts around a message is not counted here; the estimate has a little for every part.
+The extra ``tokens`` brings the vocabularies, by `splintr`. Names are matched as in `models.windows`. What a provider
+puts around a message is not counted here; the estimate has a little for every part.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from surefoot.core.tokens import Count, rough
+from surefoot.models.windows import by_name
+
 __all__ = ["counter", "vocabulary"]
 
-#: Tokens of some texts, each by itself.
-Count = Callable[[Sequence[str]], int]
-
+#: Texts of more characters are estimated: to count 16 MiB of one letter would hold the event loop up for seconds.
+_LONG = 100_000
 #: Which vocabulary models of a name are known to use; those of Claude and Gemini are not public.
 _VOCABULARIES: Mapping[str, str] = {
     "gpt-3.5": "cl100k_base",
@@ -52,21 +54,20 @@ _VOCABULARIES: Mapping[str, str] = {
 
 def vocabulary(model: str) -> str:
     """The vocabulary of a model, by its name with or without a provider and an owner; empty where none is known."""
-    name = model.partition(":")[2] or model
-    name = name.rpartition("/")[2].lower()
-    known = [beginning for beginning in _VOCABULARIES if name.startswith(beginning)]
-    return _VOCABULARIES[max(known, key=len)] if known else ""
+    return by_name(_VOCABULARIES, model.partition(":")[2] or model, "")
 
 
-def counter(model: str) -> Count | None:
-    """How to count a model's tokens; None where its vocabulary is not known, or the extra ``tokens`` is not installed."""
+def counter(model: str) -> Count:
+    """How to count a model's tokens: `rough`, where its vocabulary is not known or the extra ``tokens`` is not installed."""
     name = vocabulary(model)
     encode = _encoder(name) if name else None
     if encode is None:
-        return None
+        return rough
 
     def count(texts: Sequence[str]) -> int:
-        return sum(len(encode(text if text.isascii() else _sound(text))) for text in texts)
+        long = [text for text in texts if len(text) > _LONG]
+        short = (text if text.isascii() else _sound(text) for text in texts if len(text) <= _LONG)
+        return sum(len(encode(text)) for text in short) + rough(long)
 
     return count
 

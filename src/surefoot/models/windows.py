@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TypeVar
 
-__all__ = ["DEFAULT_WINDOW", "context_window", "most_output", "reasons", "version"]
+__all__ = ["DEFAULT_WINDOW", "by_name", "context_window", "most_output", "reasons", "version"]
 
+T = TypeVar("T")
 #: For a model nobody here has heard of: small enough for most, and a server that takes less says so.
 DEFAULT_WINDOW = 32_000
 
@@ -65,11 +67,16 @@ _NEWEST = (99, 0)
 _REASONS = re.compile(r"o\d|gpt-([5-9]|\d\d)")
 
 
+def by_name(known: Mapping[str, T], model: str, otherwise: T) -> T:
+    """What is known by the longest beginning of a model's name that is there."""
+    name = _bare(model)
+    found = [beginning for beginning in known if name.startswith(beginning)]
+    return known[max(found, key=len)] if found else otherwise
+
+
 def context_window(model: str) -> int:
     """Tokens of input a model takes; `DEFAULT_WINDOW` where unknown. A prefix such as ``vendor/`` is ignored."""
-    name = _bare(model)
-    known = [prefix for prefix in _WINDOWS if name.startswith(prefix)]
-    return _WINDOWS[max(known, key=len)] if known else DEFAULT_WINDOW
+    return by_name(_WINDOWS, model, DEFAULT_WINDOW)
 
 
 def reasons(model: str) -> bool:
@@ -80,9 +87,7 @@ def reasons(model: str) -> bool:
 
 def most_output(model: str) -> int:
     """Tokens a Claude model may answer with where nothing is said: what it can, but no more than an agent needs."""
-    name = _bare(model)
-    known = [prefix for prefix in _OUTPUTS if name.startswith(prefix)]
-    return _OUTPUTS[max(known, key=len)] if known else _DEFAULT_OUTPUT
+    return by_name(_OUTPUTS, model, _DEFAULT_OUTPUT)
 
 
 def version(model: str, family: str) -> tuple[int, int]:

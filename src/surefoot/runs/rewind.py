@@ -14,7 +14,7 @@ from surefoot.core.errors import RunError
 from surefoot.core.messages import Message, Part, Text, ToolResult
 from surefoot.core.ports import Clock, RunRow, Store
 from surefoot.core.state import State, fold
-from surefoot.engine.context import Past, rough, view
+from surefoot.engine.context import Past, view
 from surefoot.engine.past import past
 from surefoot.models.tokens import counter
 from surefoot.runs.intake import readable
@@ -102,7 +102,7 @@ async def _past(store: Store, state: State, budget: float) -> Past:
     started = state.started
     if started is None or not started.session:
         return Past()
-    return await past(store, state, budget, state.model, counter(state.model) or rough)
+    return await past(store, state, budget, state.model, counter(state.model))
 
 
 async def _text(store: Store, digest: str) -> str:
