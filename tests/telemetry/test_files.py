@@ -84,6 +84,7 @@ async def test_what_is_removed_for_good_is_removed_from_the_files(tmp_path: Path
         assert b"my secret" in path.read_bytes()
         await app.store.redact(run.id, 1)
         await until(lambda: b"my secret" not in path.read_bytes())
+        assert path.stat().st_mode & 0o077 == 0, "nobody else may read the rest either"
         assert lines_of(path)[-1]["event"] == "run_complete"
         await app.prune(timedelta(0))
         await until(lambda: not path.exists())

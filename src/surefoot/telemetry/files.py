@@ -96,20 +96,21 @@ class TraceFiles:
         have = self._counts.pop(run, -1)
         if have < 0:
             have = _mended(path)
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            for line in lines[max(0, have - first) :]:
-                os.write(file, line)  # each by itself, so that a kill falls between lines
-        finally:
-            os.close(file)
+        if have:
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                for line in lines[max(0, have - first) :]:
+                    os.write(file, line)  # each by itself, so that a kill falls between lines
+            finally:
+                os.close(file)
+        else:
+            _put(path, lines)
         self._counted(run, max(have, first + len(lines)))
 
     def _replace(self, run: str, lines: list[bytes]) -> None:
         path = self._path(run)
         if path.exists():
-            new = path.with_suffix(".new")
-            new.write_bytes(b"".join(lines))
-            new.replace(path)
+            _put(path, lines)
         self._counted(run, len(lines))
 
     def _counted(self, run: str, count: int) -> None:
@@ -124,6 +125,14 @@ class TraceFiles:
             with suppress(OSError):
                 if path.stat().st_mtime < oldest:
                     path.unlink()
+
+
+def _put(path: Path, lines: list[bytes]) -> None:
+    """Write a file that is there with all of these lines, or not at all."""
+    new = path.with_suffix(".new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:  # noqa: PTH123
+        file.write(b"".join(lines))
+    new.replace(path)
 
 
 def _mended(path: Path) -> int:
