@@ -278,6 +278,6 @@ SELECT count(*) FROM (
 );
 
 -- name: thread_keys
-SELECT session, key FROM memory
+SELECT session, key, rtrim(text) LIKE '%?' FROM memory
 WHERE +tenant = ? AND +user = ? AND +agent = ? AND +kind = 'episode' AND session <> ''
 AND session IN (SELECT value FROM json_each(?)) ORDER BY session, key;

@@ -27,7 +27,7 @@ __all__ = ["Asked", "Row", "Scored", "Searcher", "Weights"]
 class Weights:
     """How much each term counts; 0 switches it off. The last three are neutral until somebody sets them.
 
-    The first group is the lexical tier's, the second (``window`` to ``found``) the full tier's. ``half_life`` is in days.
+    The first group is the lexical tier's, the second (``window`` to ``reply``) the full tier's. ``half_life`` is in days.
     ``candidates`` bounds the rows that are scored; above ``large`` rows, words in over ``common`` of them are left out.
     """
 
@@ -44,6 +44,7 @@ class Weights:
     thread_text: float = 0.05
     type: float = 0.2
     size: float = 0.02
+    reply: float = 1.0
     recency: float = 0.0
     importance: float = 0.0
     uses: float = 0.0
