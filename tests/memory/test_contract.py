@@ -13,7 +13,7 @@ from surefoot.core.memory import Memory as Settings
 from surefoot.core.ports import Memory
 from surefoot.settings import Settings as AppSettings
 from surefoot.testing.clock import ManualClock
-from surefoot.testing.contracts.memory import NOW, Contract, asked, talk
+from surefoot.testing.contracts.memory import NOW, Contract, asked, entry, talk
 from surefoot.wiring import assemble
 from tests.components import require
 
@@ -73,6 +73,44 @@ async def test_meaning_finds_what_words_do_not(tmp_path: Path) -> None:
             hits = await settled.recall(asked("What instrument does my sibling perform on?", limit=1))
             assert [hit.entry.id for hit in hits] == ["e5"]
             assert hits[0].score > 0.5
+
+
+async def test_the_answer_to_a_question_is_read_with_the_question() -> None:
+    require("embeddings")
+    said = (
+        ("user", "Had lunch with my uncle."), ("assistant", "What are they driving these days?"), ("user", "Still the old one."),
+        ("user", "Had lunch with my aunt."), ("assistant", "What do they do for a living?"), ("user", "Surveyor, for the town."),
+    )  # fmt: skip
+    about = ("bought a boat", "has a bicycle", "lives by the sea", "sleeps badly", "won the lottery")
+    async for memory in opened("memory:", "auto"):
+        for number, (author, text) in enumerate(said):
+            await memory.keep([entry(number, text, author=author, session="lunch" if number < 3 else "other")])
+        for number, does in enumerate(about, len(said)):
+            await memory.keep([entry(number, f"My uncle {does}.", author="user", session=f"s{number}")])
+        hits = await Settled(memory).recall(asked("Which vehicle does my uncle have?", limit=3))
+        assert "e2" in [hit.entry.id for hit in hits], "though it names neither the uncle nor a vehicle"
+
+
+async def test_what_was_never_said_scores_lower_than_what_was() -> None:
+    require("embeddings")
+    async for memory in opened("memory:", "auto"):
+        await talk(memory)
+        scores = []
+        for text in ("What instrument does my sister play?", "What is my sister allergic to?", "How tall is Mount Etna?"):
+            hits = await Settled(memory).recall(asked(text))
+            scores.append(hits[0].score if hits else 0.0)
+        assert scores[0] > 1.2 * scores[1] > 1.2 * scores[2]
+
+
+async def test_whose_words_are_meant_is_told_by_a_pronoun() -> None:
+    async for memory in opened("memory:"):
+        for number, author in enumerate(("assistant", "user", "assistant")):
+            await memory.keep(
+                [entry(number, f"A lantern, number {number}, stands in the hall.", author=author, session=f"s{number}")]
+            )
+        for text, ids in (("Where is my lantern?", ["e1"]), ("Which lantern did you speak of?", ["e2", "e0"])):
+            hits = await memory.recall(asked(text))
+            assert [hit.entry.id for hit in hits][: len(ids)] == ids, text
 
 
 async def test_a_users_own_order_counts(tmp_path: Path) -> None:

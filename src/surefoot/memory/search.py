@@ -263,11 +263,14 @@ class Searcher:
         return keys
 
     def _author(self, asked: Asked) -> str:
-        """The one author whom the question names."""
+        """The one author whom the question names, or means by a pronoun."""
         scope, said = asked.question.scope, set(words.words(asked.question.text))
         values = {"tenant": scope.tenant, "user": scope.user, "agent": scope.agent}
         named = [name for (name,) in self._connection.execute(self._sql["authors"], values) if set(words.words(name)) & said]
-        return named[0] if len(named) == 1 else ""
+        if named:
+            return named[0] if len(named) == 1 else ""
+        own, yours = said & self._language.own, said & self._language.yours
+        return "" if bool(own) == bool(yours) else "user" if own else "assistant"
 
     def _rules(self, asked: Asked, one: Scored, author: str) -> None:
         """The additive rules."""

@@ -20,13 +20,19 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """The word lists of a language, casefolded. ``when`` and ``how_many`` begin questions for a time or a number."""
+    """The word lists of a language, casefolded.
+
+    ``when`` and ``how_many`` begin questions for a time or a number. ``own`` and ``yours`` are the words by which who asks means
+    themselves, and the assistant.
+    """
 
     stop: frozenset[str]
     talk: frozenset[str]
     times: frozenset[str]
     when: tuple[str, ...]
     how_many: tuple[str, ...]
+    own: frozenset[str] = frozenset()
+    yours: frozenset[str] = frozenset()
 
 
 _STOP = (
@@ -61,6 +67,8 @@ ENGLISH = Language(
     frozenset(_TIMES.split()),
     ("when", "what time", "what day", "what date", "which day", "which month", "which year", "how long ago"),
     ("how many", "how much", "how often", "how old", "how long", "how far", "what number"),
+    frozenset(["i", "i'm", "i've", "i'd", "i'll", "me", "my", "mine", "we", "we've", "our", "ours", "us"]),
+    frozenset(["you", "you're", "you've", "you'd", "you'll", "your", "yours"]),
 )
 
 
