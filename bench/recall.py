@@ -34,7 +34,7 @@ _CUTS = (5, 10, 20)
 Results = dict[str, dict[str, list[float]]]
 Find = Callable[[str], Awaitable[list[tuple[str, float]]]]
 _TERMS = ("thread", "author", "question", "date", "answer", "length")
-_FULL = ("window", "own", "best", "lexical", "thread_text", "type", "size")
+_FULL = ("window", "own", "best", "lexical", "thread_text", "type", "size", "reply")
 
 
 def figures() -> list[Figure]:
@@ -56,11 +56,20 @@ def figures() -> list[Figure]:
     ):  # fmt: skip
         low, middle, high = _difference(_all(results[better]), _all(results[base]), cut)
         made.append(at_least(f"{better} over {base} at {cut} ({low:+.1f} to {high:+.1f})", middle, "points", goal))
+    for better, bases in (("lexical", ("fts5",)), ("full", ("fts5", "rrf"))):
+        for kind in sorted(results[better].keys() - {"absent"}):
+            base = max(bases, key=lambda name: _recall(results[name][kind], 10))
+            low, middle, high = _difference(results[better][kind], results[base][kind], 10)
+            name = f"{better} over {base} at 10, {kind} ({low:+.1f} to {high:+.1f})"
+            made.append(Figure(name, middle, "points", "not worse outside the interval", high >= 0))
     for name in ("lexical", "full"):
         answered, absent = _median(results[f"{name} scores"]["answered"]), _median(results[f"{name} scores"]["absent"])
         made += [
             Figure(f"{name}, median best score, answered", answered, ""),
             Figure(f"{name}, median best score, absent", absent, ""),
+            Figure(
+                f"{name}, an answered question scores higher than an absent one", 100 * _above(results[f"{name} scores"]), "%"
+            ),
         ]
     for method in sorted(results):
         tier, _, term = method.partition(" without ")
@@ -182,6 +191,12 @@ def _difference(one: list[float], other: list[float], cut: int) -> tuple[float, 
     chance = random.Random(7)
     means = sorted(sum(chance.choices(gains, k=count)) / count for _ in range(2_000))
     return means[50], sum(gains) / count, means[1_949]
+
+
+def _above(scores: dict[str, list[float]]) -> float:
+    """The share of pairs of an answered and an absent question in which the answered one scores higher; half says nothing."""
+    pairs = [(one > other) + 0.5 * (one == other) for one in scores["answered"] for other in scores["absent"]]
+    return sum(pairs) / max(1, len(pairs))
 
 
 def _median(values: list[float]) -> float:
