@@ -8,8 +8,9 @@ from typing import Any, cast
 from surefoot.clock import SystemClock
 from surefoot.core.agent import Agent
 from surefoot.core.memory import Memory as Settings
+from surefoot.core.memory import Scope
 from surefoot.core.ports import Clock, Memory, Tool, Toolset
-from surefoot.core.tool import ToolSpec
+from surefoot.core.tool import ToolContext, ToolSpec
 from surefoot.memory.tools import offers
 from surefoot.tools.function import FunctionTool, as_tool
 
@@ -35,7 +36,11 @@ async def specs(agent: Agent[Any, Any]) -> list[ToolSpec]:
 
 def memory_tools(settings: Settings, memory: Memory, clock: Clock) -> list[Tool]:
     """The tools that an agent has of its memory, over the scope of whichever run calls them."""
-    made = offers(memory, lambda ctx: settings.scope(tenant=ctx.tenant, user=ctx.user, agent=ctx.agent), clock)
+
+    def whose(ctx: ToolContext[Any]) -> Scope:
+        return settings.scope(tenant=ctx.tenant, user=ctx.user, agent=ctx.agent, session=ctx.session or ctx.run_id)
+
+    made = offers(memory, whose, clock)
     chosen = [made[name] for name in settings.tools]
     return [FunctionTool(offer.function, effect=offer.effect, examples=offer.examples) for offer in chosen]
 

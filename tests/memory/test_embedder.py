@@ -14,7 +14,7 @@ from surefoot.core.memory import Memory as Settings
 from surefoot.memory.recollection import Recollection
 from surefoot.settings import Settings as AppSettings
 from surefoot.testing.clock import ManualClock
-from surefoot.testing.contracts.memory import NOW, asked, talk
+from surefoot.testing.contracts.memory import DAY, NOW, asked, talk
 from surefoot.testing.contracts.scenes import until
 from surefoot.testing.embed import HashEmbedder
 from surefoot.wiring import assemble
@@ -39,8 +39,10 @@ class Held(HashEmbedder):
 
 
 @asynccontextmanager
-async def memory_of(path: Path, embedder: HashEmbedder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Recollection]:
-    parts = assemble(f"sqlite:{path}", AppSettings(), ManualClock(NOW), None)
+async def memory_of(
+    path: Path, embedder: HashEmbedder, monkeypatch: pytest.MonkeyPatch, now: int = NOW
+) -> AsyncIterator[Recollection]:
+    parts = assemble(f"sqlite:{path}", AppSettings(), ManualClock(now), None)
     monkeypatch.setattr(parts.models, "embedder", lambda name: embedder)
     await parts.store.open()
     memory = parts.memory(Settings(embedder="hash:any"))
@@ -72,6 +74,26 @@ async def test_a_memory_whose_embedder_changes_answers_all_the_while(tmp_path: P
         assert vectors(path) == {"hash-64": len(entries)}
         assert meanwhile[0].entry.id == before[0], "by its words"
         held.go.set()
-        await until(lambda: vectors(path) == {"hash-128": len(entries)})
+        await until(lambda: vectors(path) == {"hash-64": len(entries), "hash-128": len(entries)})
         assert (await memory.recall(asked(QUESTION)))[0].entry.id == before[0]
     assert sum(map(len, held.batches)) == len(entries) + 2, "each entry once, and two questions"
+
+
+async def test_two_embedders_of_one_file_leave_each_other_their_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require("embeddings")
+    path, one, other = tmp_path / "journal.db", HashEmbedder(64), HashEmbedder(128)
+    async with memory_of(path, one, monkeypatch) as memory:
+        entries = await talk(memory)
+        await memory.settle()
+    made = {"hash-64": len(entries), "hash-128": len(entries)}
+    for embedder in (other, one, other):
+        async with memory_of(path, embedder, monkeypatch) as memory:
+            await memory.settle()
+            assert vectors(path) == made
+    assert sum(map(len, one.batches)) == sum(map(len, other.batches)) == len(entries), "each entry once"
+
+    async with memory_of(path, other, monkeypatch, NOW + 31 * DAY) as memory:
+        await memory.settle()
+        assert vectors(path) == {"hash-128": len(entries)}, "the one that nobody used for a month is gone"
+        await memory.forget([entries[0].id])
+        assert vectors(path) == {"hash-128": len(entries) - 1}

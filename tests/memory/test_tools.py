@@ -131,3 +131,16 @@ async def test_what_stands_beside_a_hit_is_told_with_it() -> None:
         (said,) = await told(app, run)
     assert "user: What is the sum" in said
     assert "assistant: It is 6020." in said
+
+
+async def test_the_memory_of_one_conversation_is_looked_up_in_that_conversation_alone() -> None:
+    agent = clerk(
+        "Noted.", ("recall", {"query": "Where is the archive?"}), "There.", ("recall", {"query": "Where is the archive?"}), "?",
+        memory=Memory(embedder="none", share=("tenant", "user", "agent", "session")),
+    )  # fmt: skip
+    async with App("memory:", agents=[agent]) as app:
+        await app.run(agent, "The archive is in room 12.", user="ann", session="s1")
+        (here,) = await told(app, await app.run(agent, "Look.", user="ann", session="s1"))
+        (elsewhere,) = await told(app, await app.run(agent, "Look.", user="ann", session="s2"))
+    assert "The archive is in room 12." in here
+    assert elsewhere == "Nothing is remembered about that."

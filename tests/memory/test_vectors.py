@@ -45,6 +45,7 @@ def drawn(count: int, seed: int = 3) -> np.ndarray:
 
 
 def put(table: sqlite3.Connection, rows: np.ndarray, first: int = 1) -> None:
+    table.execute(statements()["use_embedder"], {"name": "x", "now": 1})
     for at, row in enumerate(rows, first):
         half = stored(row.tolist()).half
         values = (at, "x", code(half, mean_of(table, "x")), half, b"")

@@ -158,7 +158,8 @@ class Commands:
         if settings is None:
             self._screen.line("this agent has no long-term memory; within a conversation, everything is kept: /history")
             return
-        memory, scope = talk.app.memory(settings), settings.scope(tenant="", user=account(), agent=talk.agent.name)
+        memory = talk.app.memory(settings)
+        scope = settings.scope(tenant="", user=account(), agent=talk.agent.name, session=talk.session)
         if argument:
             found = [hit.entry for hit in await memory.recall(Question(argument, scope, _ENTRIES))]
         else:

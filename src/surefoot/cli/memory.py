@@ -233,9 +233,8 @@ def stats(
         if json:
             screen.json({**msgspec.structs.asdict(scope), "kind": kind, "entries": number})
         else:
-            screen.line(
-                f"{number:>7,}  {kind:<8} {line(scope.agent) or '-'}  {line(scope.user) or '-'}  {line(scope.tenant) or '-'}"
-            )
+            whose = (scope.agent, scope.user, scope.tenant, *([f"session {scope.session}"] if scope.session else []))
+            screen.line(f"{number:>7,}  {kind:<8} {'  '.join(line(one) or '-' for one in whose)}")
     if not counted:
         screen.note("nothing is remembered")
 

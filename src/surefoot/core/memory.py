@@ -39,15 +39,16 @@ DELETE_ALL = "delete_all_memory"
 #: The tools that tell what memory holds.
 READS = ("recall", "list_memories")
 #: The parts of a run's owner that may bound a memory.
-_BOUNDS = ("tenant", "user", "agent")
+_BOUNDS = ("tenant", "user", "agent", "session")
 
 
 class Scope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """Whose memory it is; set by code, never by a model."""
+    """Whose memory it is; set by code, never by a model. With a ``session`` it is that of one conversation alone."""
 
     tenant: str = ""
     user: str = ""
     agent: str = ""
+    session: str = ""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -181,7 +182,8 @@ class Memory:
         inject_entries: entries that the first message of a session is given, at most.
         inject_tokens: estimated tokens they may take.
         inject_later: whether later messages of a session are given entries, too.
-        share: what bounds a memory: any of tenant, user and agent. ``("tenant", "user")`` is one memory of all agents.
+        share: what bounds a memory: any of tenant, user, agent and session. ``("tenant", "user")`` is one memory of all agents;
+            with session, each conversation has its own, to look up what its context no longer holds.
         keep_failed: whether failed and cancelled runs leave what was asked.
         episode_days, fact_days: after how many days an entry expires; None is never.
         embedder: ``"auto"`` for the packaged one where it is installed, ``"none"`` for words alone, or a vendor's by name:
@@ -196,7 +198,7 @@ class Memory:
     inject_entries: int = 8
     inject_tokens: int = 1_000
     inject_later: bool = False
-    share: tuple[str, ...] = _BOUNDS
+    share: tuple[str, ...] = _BOUNDS[:3]
     keep_failed: bool = False
     episode_days: float | None = None
     fact_days: float | None = None
@@ -217,7 +219,7 @@ class Memory:
         if set(self.tools) - set(TOOLS):
             raise ConfigurationError(f"Memory(tools={self.tools!r}) may name {', '.join(TOOLS)}")
 
-    def scope(self, *, tenant: str, user: str, agent: str) -> Scope:
-        """The scope of a run that is this tenant's, user's and agent's."""
-        owner = {"tenant": tenant, "user": user, "agent": agent}
+    def scope(self, *, tenant: str, user: str, agent: str, session: str = "") -> Scope:
+        """The scope of a run that is this tenant's, user's and agent's, in this session."""
+        owner = {"tenant": tenant, "user": user, "agent": agent, "session": session}
         return Scope(**{name: value for name, value in owner.items() if name in self.share})

@@ -77,7 +77,8 @@ def scope_of(work: Work) -> Scope:
     """Whose memory a run reads and writes."""
     started = work.state.started
     assert started is not None  # a claimed run has started
-    return work.plan.remember.scope(tenant=started.tenant, user=started.user, agent=work.plan.agent)
+    session = started.session or work.state.id
+    return work.plan.remember.scope(tenant=started.tenant, user=started.user, agent=work.plan.agent, session=session)
 
 
 async def _chosen(work: Work, scope: Scope) -> list[Hit]:
@@ -85,7 +86,7 @@ async def _chosen(work: Work, scope: Scope) -> list[Hit]:
     plan, started = work.plan, work.state.started
     assert plan.memory is not None  # `recall` has looked
     assert started is not None  # a claimed run has started
-    most, session = plan.remember.inject_entries, started.session or None
+    most, session = plan.remember.inject_entries, None if scope.session else started.session or None
     blocks = [Hit(entry, 1.0) for entry in await plan.memory.find(Selection(scope, kinds=("core",)))]
     if not most:
         return _bounded(blocks, plan.remember.inject_tokens)

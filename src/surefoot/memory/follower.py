@@ -28,6 +28,8 @@ _BATCH = 128
 #: Seconds between looks while there is news all the time.
 _PAUSE = 0.2
 _LONGEST = 2_000
+#: Microseconds of a day, after which an embedder says again that it is used; and days after which one that did not is unused.
+_DAY, _UNUSED = 86_400_000_000, 30
 
 
 async def encoded(embedder: Embedder, texts: Sequence[str]) -> list[Any]:
@@ -44,7 +46,7 @@ class Follower:
         self._store, self._clock, self._embedder = store, clock, embedder
         self._read, self._derive = read, derive
         self._task: asyncio.Task[None] | None = None
-        self._news = asyncio.Event()
+        self._news, self._turn = asyncio.Event(), asyncio.Lock()
         self._stop: Callable[[], None] = lambda: None
         self._broken = False
 
@@ -53,7 +55,7 @@ class Follower:
         loop = asyncio.get_running_loop()
         if self._broken or (self._task is not None and self._task.get_loop() is loop and not self._task.done()):
             return
-        self._news = asyncio.Event()
+        self._news, self._turn = asyncio.Event(), asyncio.Lock()
         self._stop = self._store.on_commit(lambda stream, outside: self._news.set())
         self._task = loop.create_task(self._follow(), name="surefoot memory")
 
@@ -66,7 +68,13 @@ class Follower:
 
     async def catch_up(self) -> int:
         """Embed everything that has no vector yet; how many there were."""
+        async with self._turn:
+            return await self._catch_up()
+
+    async def _catch_up(self) -> int:
         total = 0
+        if (await self._read(self._used))[0] < self._clock.now() - _DAY:
+            await self._derive(self._use)
         while rows := await self._read(self._missing):
             encodings = await encoded(self._embedder, [text for _, text in rows])
             await self._derive(partial(self._write, rows=rows, encodings=encodings))
@@ -86,6 +94,16 @@ class Follower:
             self._broken = True
             _log.warning("entries get no vectors any more, and are found by their words", exc_info=True)
 
+    def _used(self, connection: sqlite3.Connection) -> tuple[int]:
+        return connection.execute(statements()["embedder_used"], (self._embedder.name,)).fetchone() or (-_DAY,)
+
+    def _use(self, connection: sqlite3.Connection) -> None:
+        """Say that this embedder is used, and drop the vectors of those that have not been for long."""
+        now = self._clock.now()
+        connection.execute(statements()["use_embedder"], {"name": self._embedder.name, "now": now})
+        for statement in ("drop_unused_vectors", "drop_unused_embedders"):
+            connection.execute(statements()[statement], (now - _UNUSED * _DAY,))
+
     def _missing(self, connection: sqlite3.Connection) -> list[tuple[int, str]]:
         return connection.execute(statements()["missing"], (self._embedder.name, _BATCH)).fetchall()
 
@@ -96,5 +114,6 @@ class Follower:
         mean, put = mean_of(connection, name), statements()["put_vector"]
         for (key, _), encoding in zip(rows, encodings, strict=True):
             kept = stored(encoding)
-            connection.execute(put, (key, name, code(kept.half, mean), kept.half, kept.words, key))
+            values = {"key": key, "name": name, "code": code(kept.half, mean), "half": kept.half, "words": kept.words}
+            connection.execute(put, values)
         measure(connection, name)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from surefoot.memory.search import Asked, Row, Scored, Searcher, length, scaled
-from surefoot.memory.statements import statements
+from surefoot.memory.statements import place, statements
 from surefoot.memory.times import fit
 from surefoot.memory.vectors import Near, Shelf
 
@@ -96,24 +96,21 @@ class Meaning:
 
     def _candidates(self, asked: Asked, near: Near) -> tuple[list[int], float]:
         """Entries that share no word with the question, perhaps, and the cosine of the nearest."""
-        scope = asked.question.scope
-        place = (scope.tenant, scope.user, scope.agent)
         several = self._connection.execute(self._sql["several"]).fetchone()[0] > 0
         among = None
         if asked.count <= ALL or several:
-            among = [key for (key,) in self._connection.execute(self._sql["scope_keys"], place)]
+            among = [key for (key,) in self._connection.execute(self._sql["scope_keys"], place(asked.question.scope))]
         few = among is not None and len(among) <= ALL
         nearest = self.shelf.nearest(near, 1 if few else _NEAREST, among)
         return (among or []) if few else list(nearest), max(nearest.values(), default=0.0)
 
     def _around(self, asked: Asked, rows: Sequence[Row]) -> tuple[dict[int, tuple[int, ...]], set[int]]:
         """For each entry: itself, the turns beside it, and the next ones, 0 where there is none; and the turns that ask."""
-        scope = asked.question.scope
         names = json.dumps(sorted({row.entry.session for row in rows if row.entry.session}))
         threads: dict[str, list[int]] = {}
         questions: set[int] = set()
-        place = (scope.tenant, scope.user, scope.agent, names)
-        for session, key, asks in self._connection.execute(self._sql["thread_keys"], place):
+        values = (*place(asked.question.scope), names)
+        for session, key, asks in self._connection.execute(self._sql["thread_keys"], values):
             threads.setdefault(session, []).append(key)
             if asks:
                 questions.add(key)

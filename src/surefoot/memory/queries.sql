@@ -2,9 +2,9 @@
 
 -- name: add
 INSERT INTO memory (
-    key, id, stream, seq, tenant, user, agent, kind, author, session, time, text, plain, subject, predicate, object,
+    key, id, stream, seq, tenant, user, agent, bound, kind, author, session, time, text, plain, subject, predicate, object,
     valid_from, valid_to, expires_at, importance, untrusted, run, call
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
 
 -- name: is_gone
 SELECT 1 FROM memory_gone WHERE id = ?;
@@ -25,7 +25,7 @@ UPDATE memory SET uses = uses + 1 WHERE id = ?;
 INSERT INTO memory_gone (id, time, reason, by) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING;
 
 -- name: whole
-SELECT key, text, session, tenant, user, agent, kind FROM memory WHERE id = ?;
+SELECT key, text, session, tenant, user, agent, bound, kind FROM memory WHERE id = ?;
 
 -- name: of_event
 SELECT id FROM memory WHERE stream = ? AND seq = ?;
@@ -35,19 +35,19 @@ SELECT id FROM memory WHERE stream = ?;
 
 -- name: before
 SELECT key, text FROM memory
-WHERE session = ? AND session <> '' AND key < ? AND tenant = ? AND user = ? AND agent = ? AND kind = 'episode'
+WHERE session = ? AND session <> '' AND key < ? AND tenant = ? AND user = ? AND agent = ? AND bound = ? AND kind = 'episode'
 ORDER BY key DESC LIMIT ?;
 
 -- name: after
 SELECT key, text FROM memory
-WHERE session = ? AND session <> '' AND key > ? AND tenant = ? AND user = ? AND agent = ? AND kind = 'episode'
+WHERE session = ? AND session <> '' AND key > ? AND tenant = ? AND user = ? AND agent = ? AND bound = ? AND kind = 'episode'
 ORDER BY key LIMIT ?;
 
 -- name: drop
 DELETE FROM memory WHERE key = ?;
 
 -- name: drop_vector
-DELETE FROM memory_vector WHERE key = ?;
+DELETE FROM memory_vector WHERE name IN (SELECT name FROM memory_embedder) AND key = ?;
 
 -- name: index
 INSERT INTO memory_words (rowid, own, near, far, scope) VALUES (?, ?, ?, ?, ?);
@@ -73,7 +73,7 @@ UPDATE memory_stretch SET entries = entries + ? WHERE key = ?;
 -- name: stretch_text
 SELECT coalesce(group_concat(text, char(10)), '') FROM (
     SELECT text FROM memory
-    WHERE session = ? AND session <> '' AND tenant = ? AND user = ? AND agent = ? AND kind = 'episode' AND key >= ? AND key < ?
+    WHERE session = ? AND session <> '' AND tenant = ? AND user = ? AND agent = ? AND bound = ? AND kind = 'episode' AND key >= ? AND key < ?
     ORDER BY key
 );
 
@@ -108,7 +108,7 @@ DELETE FROM memory_gone;
 DELETE FROM memory;
 
 -- name: survivors
-SELECT key, id, stream, seq, tenant, user, agent, kind, author, session, time, text, plain, subject, predicate, object,
+SELECT key, id, stream, seq, tenant, user, agent, bound, kind, author, session, time, text, plain, subject, predicate, object,
     valid_from, valid_to, expires_at, importance, untrusted, run, call
 FROM memory WHERE NOT EXISTS (SELECT 1 FROM event WHERE position = memory.key) ORDER BY key;
 
@@ -134,7 +134,7 @@ SELECT term, doc FROM memory_terms WHERE term IN (SELECT value FROM json_each(?)
 SELECT count(*) FROM memory;
 
 -- name: count_scope
-SELECT count(*) FROM memory WHERE tenant = ? AND user = ? AND agent = ? AND kind = 'episode';
+SELECT count(*) FROM memory WHERE tenant = ? AND user = ? AND agent = ? AND bound = ? AND kind = 'episode';
 
 -- name: stretches_of
 SELECT m.key, coalesce((
@@ -147,7 +147,9 @@ JOIN memory m ON m.key = j.key;
 -- name: rows
 SELECT json_group_array(json_object(
     'key', key, 'stream', stream, 'seq', seq, 'repeats', repeats, 'plain', plain, 'entry', json_object(
-        'id', id, 'text', text, 'scope', json_object('tenant', tenant, 'user', user, 'agent', agent), 'kind', kind,
+        'id', id, 'text', text, 'scope', json_object(
+            'tenant', tenant, 'user', user, 'agent', agent, 'session', bound
+        ), 'kind', kind,
         'author', author, 'session', session, 'time', time, 'subject', subject, 'predicate', predicate, 'object', object,
         'valid_from', valid_from, 'valid_to', valid_to, 'expires_at', expires_at, 'importance', importance,
         'untrusted', json(CASE untrusted WHEN 0 THEN 'false' ELSE 'true' END), 'run', run, 'call', call, 'uses', uses
@@ -166,10 +168,10 @@ key IN (SELECT value FROM json_each(:keys))
 id IN (SELECT value FROM json_each(:ids))
 
 -- name: rows_scope
-tenant = :tenant AND user = :user AND agent = :agent
+tenant = :tenant AND user = :user AND agent = :agent AND bound = :bound
 
 -- name: rows_owner
-+tenant = :tenant AND +user = :user AND +agent = :agent
++tenant = :tenant AND +user = :user AND +agent = :agent AND +bound = :bound
 
 -- name: rows_kinds
 kind IN (SELECT value FROM json_each(:kinds))
@@ -196,14 +198,14 @@ plain = :plain
 SELECT count(*) FROM memory_gone;
 
 -- name: oldest
-SELECT id FROM memory WHERE tenant = ? AND user = ? AND agent = ? AND kind = 'episode' ORDER BY key LIMIT ?;
+SELECT id FROM memory WHERE tenant = ? AND user = ? AND agent = ? AND bound = ? AND kind = 'episode' ORDER BY key LIMIT ?;
 
 -- name: expired
 SELECT id FROM memory
-WHERE expires_at > 0 AND expires_at <= ? AND +tenant = ? AND +user = ? AND +agent = ? ORDER BY expires_at LIMIT 1000;
+WHERE expires_at > 0 AND expires_at <= ? AND +tenant = ? AND +user = ? AND +agent = ? AND +bound = ? ORDER BY expires_at LIMIT 1000;
 
 -- name: within
-SELECT key FROM memory WHERE tenant = ? AND user = ? AND agent = ? AND time >= ? AND time < ? ORDER BY time DESC LIMIT ?;
+SELECT key FROM memory WHERE tenant = ? AND user = ? AND agent = ? AND bound = ? AND time >= ? AND time < ? ORDER BY time DESC LIMIT ?;
 
 -- name: stem_table
 CREATE VIRTUAL TABLE stem USING fts5 (x, tokenize = 'porter unicode61 remove_diacritics 2');
@@ -222,11 +224,11 @@ DELETE FROM stem;
 
 -- name: authors
 WITH RECURSIVE known (author) AS (
-    SELECT min(author) FROM memory WHERE tenant = :tenant AND user = :user AND agent = :agent
+    SELECT min(author) FROM memory WHERE tenant = :tenant AND user = :user AND agent = :agent AND bound = :bound
     UNION ALL
     SELECT (
         SELECT min(m.author) FROM memory m
-        WHERE m.tenant = :tenant AND m.user = :user AND m.agent = :agent AND m.author > known.author
+        WHERE m.tenant = :tenant AND m.user = :user AND m.agent = :agent AND m.bound = :bound AND m.author > known.author
     ) FROM known WHERE known.author IS NOT NULL LIMIT 50
 )
 SELECT author FROM known WHERE author IS NOT NULL;
@@ -242,7 +244,7 @@ SELECT count(*) FROM memory_vector WHERE name = ? AND key > 0;
 SELECT half FROM memory_vector WHERE key = 0 AND name = ?;
 
 -- name: put_mean
-INSERT OR REPLACE INTO memory_vector (key, name, code, half, words) VALUES (0, ?, x'', ?, x'');
+INSERT INTO memory_vector (key, name, code, half, words) VALUES (0, ?, x'', ?, x'');
 
 -- name: put_code
 UPDATE memory_vector SET code = ? WHERE key = ? AND name = ?;
@@ -264,20 +266,33 @@ SELECT m.key, m.text FROM memory m LEFT JOIN memory_vector v ON v.key = m.key AN
 WHERE v.key IS NULL ORDER BY m.key LIMIT ?;
 
 -- name: put_vector
-INSERT OR REPLACE INTO memory_vector (key, name, code, half, words)
-SELECT ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM memory WHERE key = ?);
+INSERT INTO memory_vector (key, name, code, half, words)
+SELECT :key, :name, :code, :half, :words
+WHERE EXISTS (SELECT 1 FROM memory WHERE key = :key) AND NOT EXISTS (SELECT 1 FROM memory_vector WHERE name = :name AND key = :key);
+
+-- name: use_embedder
+INSERT INTO memory_embedder (name, used) VALUES (:name, :now) ON CONFLICT (name) DO UPDATE SET used = max(used, :now);
+
+-- name: embedder_used
+SELECT used FROM memory_embedder WHERE name = ?;
+
+-- name: drop_unused_vectors
+DELETE FROM memory_vector WHERE name IN (SELECT name FROM memory_embedder WHERE used < ?);
+
+-- name: drop_unused_embedders
+DELETE FROM memory_embedder WHERE used < ?;
 
 -- name: scope_keys
-SELECT key FROM memory WHERE tenant = ? AND user = ? AND agent = ?;
+SELECT key FROM memory WHERE tenant = ? AND user = ? AND agent = ? AND bound = ?;
 
 -- name: several
 SELECT count(*) FROM (
-    SELECT 1 FROM (SELECT tenant, user, agent FROM memory ORDER BY tenant, user, agent LIMIT 1) low,
-        (SELECT tenant, user, agent FROM memory ORDER BY tenant DESC, user DESC, agent DESC LIMIT 1) high
-    WHERE (low.tenant, low.user, low.agent) <> (high.tenant, high.user, high.agent)
+    SELECT 1 FROM (SELECT tenant, user, agent, bound FROM memory ORDER BY tenant, user, agent, bound LIMIT 1) low,
+        (SELECT tenant, user, agent, bound FROM memory ORDER BY tenant DESC, user DESC, agent DESC, bound DESC LIMIT 1) high
+    WHERE (low.tenant, low.user, low.agent, low.bound) <> (high.tenant, high.user, high.agent, high.bound)
 );
 
 -- name: thread_keys
 SELECT session, key, rtrim(text) LIKE '%?' FROM memory
-WHERE +tenant = ? AND +user = ? AND +agent = ? AND +kind = 'episode' AND session <> ''
+WHERE +tenant = ? AND +user = ? AND +agent = ? AND +bound = ? AND +kind = 'episode' AND session <> ''
 AND session IN (SELECT value FROM json_each(?)) ORDER BY session, key;

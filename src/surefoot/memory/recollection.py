@@ -27,6 +27,7 @@ from surefoot.memory import gate
 from surefoot.memory.follower import Derive, Follower, encoded
 from surefoot.memory.meaning import Meaning
 from surefoot.memory.search import Row, Scored, Searcher, Weights
+from surefoot.memory.statements import named, place
 from surefoot.memory.vectors import Shelf, weighed
 from surefoot.memory.words import fingerprint, telling
 
@@ -201,7 +202,7 @@ def _select(searcher: Searcher, selection: Selection, now: int) -> list[Row]:
     values: dict[str, object] = {"kinds": json.dumps(selection.kinds), "now": selection.now or now, "today": now}
     if selection.scope is not None:
         conditions.append("scope")
-        values |= msgspec.structs.asdict(selection.scope)
+        values |= named(selection.scope)
     if selection.ids:
         conditions.append("ids")
         values["ids"] = json.dumps(selection.ids)
@@ -309,24 +310,14 @@ class _Gate:
 
     def _like(self, entry: Entry) -> str:
         """An entry of the same scope and author that says the same."""
-        scope = entry.scope
-        values = {
-            "plain": fingerprint(gate.masked(entry.text)[0]),
-            "tenant": scope.tenant,
-            "user": scope.user,
-            "agent": scope.agent,
-        }
-        values |= {"kinds": json.dumps(["episode"])}
+        plain = fingerprint(gate.masked(entry.text)[0])
+        values = {**named(entry.scope), "plain": plain, "kinds": json.dumps(["episode"])}
         found = self._searcher.rows(["plain", "scope", "kinds"], values, 20)
         return next((row.entry.id for row in found if row.entry.author == entry.author), "")
 
     def _older(self, entry: Entry) -> list[Row]:
         """Facts of the same subject, or blocks of the same name, that hold now."""
-        scope = entry.scope
-        values = {
-            "kinds": json.dumps([entry.kind]), "tenant": scope.tenant, "user": scope.user, "agent": scope.agent,
-            "now": self._now, "today": self._now,
-        }  # fmt: skip
+        values = {**named(entry.scope), "kinds": json.dumps([entry.kind]), "now": self._now, "today": self._now}
         found = self._searcher.rows(["kinds", "scope", "open"], values, 1_000)
         return [row for row in found if row.entry.subject.casefold() == entry.subject.casefold()]
 
@@ -334,13 +325,12 @@ class _Gate:
         """What a scope has no room for any more, and what has expired."""
         gone = []
         for scope in {entry.scope for entry in entries}:
-            place = (scope.tenant, scope.user, scope.agent)
-            expired = self._searcher.ids("expired", (self._now, *place))
+            expired = self._searcher.ids("expired", (self._now, *place(scope)))
             if expired:
                 gone.append(MemoryForgotten(expired, "expired"))
             if most is not None and new:
-                over = self._searcher.episodes(place) + new - most
-                oldest = self._searcher.ids("oldest", (*place, max(0, over)))
+                over = self._searcher.episodes(scope) + new - most
+                oldest = self._searcher.ids("oldest", (*place(scope), max(0, over)))
                 if oldest:
                     gone.append(MemoryForgotten(oldest, "max_entries"))
         return gone

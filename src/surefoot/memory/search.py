@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from surefoot.core.memory import Entry, Question
+from surefoot.core.memory import Entry, Question, Scope
 from surefoot.memory import words
-from surefoot.memory.statements import mark, statements
+from surefoot.memory.statements import mark, named, place, statements
 from surefoot.memory.times import Span, fit, spans
 
 __all__ = ["Asked", "Row", "Scored", "Searcher", "Weights"]
@@ -181,19 +181,18 @@ class Searcher:
         """The names that a statement lists."""
         return tuple(name for (name,) in self._connection.execute(self._sql[statement], tuple(values)))
 
-    def episodes(self, place: tuple[str, str, str]) -> int:
-        """How many episodes a scope (tenant, user, agent) holds."""
-        return int(self._connection.execute(self._sql["count_scope"], place).fetchone()[0])
+    def episodes(self, scope: Scope) -> int:
+        """How many episodes a scope holds."""
+        return int(self._connection.execute(self._sql["count_scope"], place(scope)).fetchone()[0])
 
     def by_keys(self, keys: Sequence[int], question: Question) -> dict[int, Row]:
         """Those of these rows that a question may be answered with."""
-        scope = question.scope
         conditions = ["keys", "owner", "kinds", "open"]
         conditions += ["session"] if question.session is not None else []
         conditions += ["without"] if question.without is not None else []
         values = {
-            "keys": json.dumps(list(keys)), "tenant": scope.tenant, "user": scope.user, "agent": scope.agent,
-            "kinds": json.dumps(question.kinds), "session": question.session, "without": question.without,
+            **named(question.scope), "keys": json.dumps(list(keys)), "kinds": json.dumps(question.kinds),
+            "session": question.session, "without": question.without,
             "now": question.as_of or question.now,
             "today": question.now,
         }  # fmt: skip
@@ -236,11 +235,11 @@ class Searcher:
 
     def beside(self, row: Row, turns: int) -> list[Row]:
         """The turns before and after an entry in its thread, in order."""
-        entry, scope = row.entry, row.entry.scope
+        entry = row.entry
         if not turns or entry.kind != "episode":
             return []
-        place = (entry.session, row.key, scope.tenant, scope.user, scope.agent, turns)
-        keys = [key for name in ("before", "after") for key, _ in self._connection.execute(self._sql[name], place)]
+        values = (entry.session, row.key, *place(entry.scope), turns)
+        keys = [key for name in ("before", "after") for key, _ in self._connection.execute(self._sql[name], values)]
         return sorted(self.rows(["keys"], {"keys": json.dumps(keys)}, -1), key=lambda one: one.key) if keys else []
 
     def threads(self, asked: Asked, keys: Sequence[int]) -> dict[int, float]:
@@ -256,19 +255,19 @@ class Searcher:
 
     def _dated(self, asked: Asked) -> list[int]:
         """Entries of the times that a question names."""
-        scope, keys = asked.question.scope, []
+        keys: list[int] = []
         for start, end in asked.when:
-            values = (scope.tenant, scope.user, scope.agent, start, end, self.weights.candidates)
+            values = (*place(asked.question.scope), start, end, self.weights.candidates)
             keys += [key for (key,) in self._connection.execute(self._sql["within"], values)]
         return keys
 
     def _author(self, asked: Asked) -> str:
         """The one author whom the question names, or means by a pronoun."""
-        scope, said = asked.question.scope, set(words.words(asked.question.text))
-        values = {"tenant": scope.tenant, "user": scope.user, "agent": scope.agent}
-        named = [name for (name,) in self._connection.execute(self._sql["authors"], values) if set(words.words(name)) & said]
-        if named:
-            return named[0] if len(named) == 1 else ""
+        said = set(words.words(asked.question.text))
+        authors = self._connection.execute(self._sql["authors"], named(asked.question.scope))
+        meant = [name for (name,) in authors if set(words.words(name)) & said]
+        if meant:
+            return meant[0] if len(meant) == 1 else ""
         own, yours = said & self._language.own, said & self._language.yours
         return "" if bool(own) == bool(yours) else "user" if own else "assistant"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from surefoot.core.memory import Scope
 
-__all__ = ["mark", "statements"]
+__all__ = ["mark", "named", "place", "statements"]
 
 
 @cache
@@ -20,7 +20,17 @@ def statements() -> dict[str, str]:
     return dict(zip(parts[::2], [part.strip().removesuffix(";") for part in parts[1::2]], strict=True))
 
 
+def place(scope: Scope) -> tuple[str, str, str, str]:
+    """A scope as the statements bind it by position."""
+    return scope.tenant, scope.user, scope.agent, scope.session
+
+
+def named(scope: Scope) -> dict[str, str]:
+    """A scope as the statements bind it by name."""
+    return {"tenant": scope.tenant, "user": scope.user, "agent": scope.agent, "bound": scope.session}
+
+
 def mark(scope: Scope) -> str:
     """The one word that stands for a scope in the index."""
-    owner = "\0".join((scope.tenant, scope.user, scope.agent))
+    owner = "\0".join(place(scope) if scope.session else place(scope)[:3])
     return f"s{hashlib.blake2b(owner.encode('utf-8', 'replace'), digest_size=8).hexdigest()}"

@@ -16,7 +16,7 @@ from typing import Any
 
 from surefoot.core.events import EventRedacted, MemoryRecalled, Record, RunPruned
 from surefoot.core.memory import Entry, MemoryForgotten, MemoryKept, MemoryRefused, Scope
-from surefoot.memory.statements import mark, statements
+from surefoot.memory.statements import mark, place, statements
 from surefoot.memory.words import fingerprint
 
 __all__ = ["Table"]
@@ -40,9 +40,9 @@ class _Row:
     kind: str
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def place(self) -> tuple[str, str, str, str]:
         """Its scope, as the statements bind it."""
-        return self.scope.tenant, self.scope.user, self.scope.agent
+        return place(self.scope)
 
     @property
     def threaded(self) -> bool:
@@ -108,20 +108,19 @@ class Table:
                 pass
 
     def _add(self, connection: sqlite3.Connection, record: Record, entry: Entry) -> None:
-        scope = entry.scope
         if connection.execute(self._sql["is_gone"], (entry.id,)).fetchone():
             return
         self._insert(connection, (
-            record.position, entry.id, record.stream, record.seq, scope.tenant, scope.user, scope.agent, entry.kind, entry.author,
-            entry.session, entry.time, entry.text, fingerprint(entry.text), entry.subject, entry.predicate, entry.object,
+            record.position, entry.id, record.stream, record.seq, *place(entry.scope), entry.kind, entry.author, entry.session,
+            entry.time, entry.text, fingerprint(entry.text), entry.subject, entry.predicate, entry.object,
             entry.valid_from, entry.valid_to, entry.expires_at, entry.importance, entry.untrusted, entry.run, entry.call,
         ))  # fmt: skip
 
     def _insert(self, connection: sqlite3.Connection, values: tuple[Any, ...]) -> None:
-        key, id_, _, _, tenant, user, agent, kind, _, session, _, text, *_ = values
+        key, id_, _, _, tenant, user, agent, bound, kind, _, session, _, text, *_ = values
         if connection.execute(self._sql["known"], (id_,)).fetchone():
             return
-        row = _Row(key, text, session, Scope(tenant, user, agent), kind)
+        row = _Row(key, text, session, Scope(tenant, user, agent, bound), kind)
         with self._changing(connection, row, 1):
             connection.execute(self._sql["add"], values)
         self._put(connection, row.key, self._columns(connection, row, key, text))
@@ -131,8 +130,8 @@ class Table:
         for id_ in entries:
             found = connection.execute(self._sql["whole"], (id_,)).fetchone()
             if found is not None:
-                key, text, session, tenant, user, agent, kind = found
-                row = _Row(key, text, session, Scope(tenant, user, agent), kind)
+                key, text, session, tenant, user, agent, bound, kind = found
+                row = _Row(key, text, session, Scope(tenant, user, agent, bound), kind)
                 self._take(connection, key, self._columns(connection, row, key, text))
                 with self._changing(connection, row, -1):
                     connection.execute(self._sql["drop"], (key,))

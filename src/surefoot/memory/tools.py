@@ -82,17 +82,19 @@ def _recall(memory: Memory, whose: Whose, clock: Clock) -> Offer:
         Args:
             query: What to look for, in words; it may name a time, such as last week.
         """
-        question = Question(query, whose(ctx), _SOME, without=ctx.session or None, neighbours=1, now=clock.now(), explain=True)
+        scope = whose(ctx)
+        here = None if scope.session else ctx.session or None  # what is in the conversation need not be told, unless it is all
+        question = Question(query, scope, _SOME, without=here, neighbours=1, now=clock.now(), explain=True)
         hits = [hit for hit in await memory.recall(question) if hit.score >= _floor(hit)]
         if hits:
             return _told(sorted([hit.entry for hit in hits], key=lambda entry: entry.time))
         if telling(query):
             return "Nothing is remembered about that."
-        recent = await memory.find(Selection(whose(ctx), without=ctx.session or None, limit=_SOME))
-        if recent or not ctx.session:
+        recent = await memory.find(Selection(scope, without=here, limit=_SOME))
+        if recent or here is None:
             return _told(recent[::-1]) or "Memory is empty."
-        here = _told((await memory.find(Selection(whose(ctx), limit=_SOME)))[::-1])
-        return f"Nothing is remembered from before this conversation. In it:\n{here}" if here else "Memory is empty."
+        said = _told((await memory.find(Selection(scope, limit=_SOME)))[::-1])
+        return f"Nothing is remembered from before this conversation. In it:\n{said}" if said else "Memory is empty."
 
     return Offer(recall, "read", ("look up in your memory where the boat lies", "search earlier conversations for the recipe"))
 

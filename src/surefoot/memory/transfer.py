@@ -15,6 +15,7 @@ import msgspec
 
 from surefoot.core.errors import ConfigurationError
 from surefoot.core.memory import Entry, Scope
+from surefoot.memory.statements import place
 
 __all__ = ["entries_of", "json_lines", "turns"]
 
@@ -59,7 +60,8 @@ def _turn(turn: dict[str, Any], at: int, scope: Scope) -> Entry:
     ):
         raise ConfigurationError(f"turn {at} needs a session_id, a role and a content, not {turn!r:.200}")
     time = _micros(turn.get("timestamp", 0), at)
-    named = "\0".join((scope.tenant, scope.user, scope.agent, str(session), str(time), role, content))
+    owner = place(scope) if scope.session else place(scope)[:3]
+    named = "\0".join((*owner, str(session), str(time), role, content))
     name = hashlib.blake2b(named.encode("utf-8", "replace"), digest_size=16).hexdigest()
     return Entry(name, content, scope, "episode", role, str(session), time)
 

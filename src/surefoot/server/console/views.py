@@ -172,7 +172,7 @@ def memory_view(entry: Entry, caller: Caller, hit: Hit | None = None) -> dict[st
         "about": f"{entry.subject} {entry.predicate}".strip(),
         "time": instant(entry.time),
         "time_short": _clock(entry.time),
-        "whose": " · ".join([part for part in (entry.scope.tenant, entry.scope.user, entry.scope.agent) if part]) or "everybody",
+        "whose": " · ".join(filter(None, msgspec.structs.astuple(entry.scope))) or "everybody",
         "run": entry.run,
         "untrusted": entry.untrusted,
         "over": bool(entry.valid_to),

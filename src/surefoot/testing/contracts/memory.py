@@ -97,10 +97,17 @@ class Contract:
         assert all(hit.score < good.score / 2 for hit in bad)
 
     async def test_a_scope_sees_its_own_only(self, memory: Memory) -> None:
-        """Neither another user's, nor another tenant's, nor another agent's."""
+        """Neither another user's, nor another tenant's, nor another agent's, nor that of one conversation."""
         await talk(memory)
-        for other in (Scope("acme", "bob", "clerk"), Scope("else", "ann", "clerk"), Scope("acme", "ann", "cook"), Scope()):
+        one = Scope("acme", "ann", "clerk", "s1")
+        others = (Scope("acme", "bob", "clerk"), Scope("else", "ann", "clerk"), Scope("acme", "ann", "cook"), Scope(), one)
+        for other in others:
             assert await memory.recall(asked("the puppy from the shelter", scope=other)) == []
+        await memory.keep([entry(20, "The kitten sleeps in the drawer.", scope=one, session="s1")])
+        for scope, ids in ((one, ["e20"]), (_MINE, [])):
+            hits = await memory.recall(asked("Where does the kitten sleep?", scope=scope, limit=1))
+            assert [hit.entry.id for hit in hits if hit.entry.scope == one] == ids
+            assert [found.id for found in await memory.find(Selection(scope)) if found.scope == one] == ids
 
     async def test_limits_hold(self, memory: Memory) -> None:
         """Entries, tokens, times, threads, kinds."""
