@@ -42,7 +42,7 @@ def test_it_is_searched_shown_counted_and_forgotten(surefoot: Surefoot, tmp_path
     (entry, *_) = surefoot("memory", "list", "--json", "--limit", "1").objects
     assert "text: Pay by [card number] please." in surefoot("memory", "show", entry["id"]).out
     assert surefoot("memory", "stats", "--json").objects == [
-        {"tenant": "", "user": "ann", "agent": "clerk", "kind": "episode", "entries": 3}
+        {"tenant": "", "user": "ann", "agent": "clerk", "session": "", "kind": "episode", "entries": 3}
     ]
     assert surefoot("memory", "forget", entry["id"], "--yes").out.strip() == "1 forgotten"
     assert surefoot("memory", "show", entry["id"]).code == Code.USAGE
