@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-import socket
 from typing import Any
 
 import pytest
 
-from surefoot.core.errors import ConfigurationError, ModelError
-from surefoot.core.model import ModelSettings
+from surefoot.core.errors import ModelError
 from surefoot.models.anthropic import Anthropic
-from surefoot.models.real import forbid_real_models
 from surefoot.testing.contracts.model import ask
 from tests.models.wire import Answer, Wire, whole
 
@@ -93,40 +89,3 @@ async def test_a_key_in_an_error_is_not_repeated(wire: Wire) -> None:
     caught = await failure(wire, whole(error("invalid key sk-ant-api03-abcdefghijklmnop", "authentication_error"), 401))
     assert "abcdefgh" not in str(caught)
     assert "ANTHROPIC_API_KEY" in str(caught)
-
-
-async def test_a_page_instead_of_an_answer(wire: Wire) -> None:
-    for stream in (True, False):
-        caught = await failure(wire, Answer((b"<!doctype html><title>Sign in</title>",), kind="text/html"), stream=stream)
-        assert caught.kind == "malformed_output"
-        assert "Sign in" in str(caught)
-
-
-async def test_nobody_listens() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        model = Anthropic("m", base_url=f"http://127.0.0.1:{taken.getsockname()[1]}")
-        with pytest.raises(ModelError, match="connection to the provider failed") as caught:
-            await ask(model, "hi")
-    assert caught.value.kind == "connection"
-
-
-@pytest.mark.parametrize("address", ["http://nowhere.invalid", "no address", "ftp://127.0.0.1"])
-async def test_an_address_that_leads_nowhere(address: str) -> None:
-    with pytest.raises(ModelError) as caught:
-        await ask(Anthropic("m", base_url=address), "hi")
-    assert caught.value.kind in ("connection", "invalid_request")
-
-
-async def test_a_server_that_hangs_or_hangs_up(wire: Wire) -> None:
-    caught = await failure(wire, Answer(hold=True), settings=ModelSettings(timeout=0.3))
-    assert caught.kind == "timeout"
-    await asyncio.wait_for(wire.gone.wait(), 2)
-    assert (await failure(wire, Answer(cut=True))).kind == "connection"
-
-
-async def test_real_requests_can_be_forbidden(wire: Wire) -> None:
-    model = Anthropic("m", base_url=wire.url)
-    with forbid_real_models(), pytest.raises(ConfigurationError, match="anthropic:m"):
-        await ask(model, "hi")
-    assert wire.asked == []

@@ -210,12 +210,6 @@ async def test_pieces_whose_beginning_was_lost_are_kept(wire: Wire) -> None:
     assert reply.parts == (Reasoning("hm"), Text("a"))
 
 
-async def test_a_server_that_cannot_stream_is_read_all_the_same(wire: Wire) -> None:
-    wire.answers.append(whole(message(text("plain"))))
-    reply, deltas = await ask(claude(wire, stream=True), "hi")
-    assert (text_of(reply.parts), deltas) == ("plain", [Delta("text", "plain")])
-
-
 # What goes wrong
 
 BROKEN: dict[str, tuple[Any, str]] = {
@@ -263,18 +257,6 @@ async def test_a_broken_answer_has_its_kind(wire: Wire, name: str) -> None:
         await ask(claude(wire, stream=name in STREAMS), "hi")
     assert caught.value.kind == kind
     assert caught.value.retryable
-
-
-async def test_cancelling_closes_the_stream_at_once(wire: Wire) -> None:
-    wire.answers.append(streamed(begin(0, text("a")), end=False, hold=True))
-    begun = asyncio.Event()
-    task = asyncio.ensure_future(ask_for(claude(wire, stream=True), begun))
-    await asyncio.wait_for(begun.wait(), 5)
-    assert not wire.gone.is_set()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await asyncio.wait_for(wire.gone.wait(), 2)
 
 
 async def ask_for(model: Anthropic, begun: asyncio.Event) -> ModelReply:

@@ -196,30 +196,6 @@ async def test_a_server_that_cannot_stream_is_read_all_the_same(wire: Wire) -> N
         assert text_of(reply.parts) == "plain" == "".join(delta.text for delta in deltas)
 
 
-async def test_cancelling_closes_the_stream_at_once(wire: Wire) -> None:
-    wire.answers.append(streamed(chunk(text("a")), hold=True))
-    begun = asyncio.Event()
-    request = ModelRequest([Message("user", (Text("hi"),))])
-    task = asyncio.ensure_future(gemini(wire, stream=True).request(request, lambda delta: begun.set()))
-    await asyncio.wait_for(begun.wait(), 5)
-    assert not wire.gone.is_set()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await asyncio.wait_for(wire.gone.wait(), 2)
-
-
-async def test_a_listener_that_fails_closes_the_stream(wire: Wire) -> None:
-    wire.answers.append(streamed(chunk(text("a")), hold=True))
-
-    def fail(delta: Delta) -> None:
-        raise ValueError("mine")
-
-    with pytest.raises(ValueError, match="mine"):
-        await gemini(wire, stream=True).request(ModelRequest([Message("user", (Text("hi"),))]), fail)
-    await asyncio.wait_for(wire.gone.wait(), 2)
-
-
 async def test_connections_are_kept_and_closed(wire: Wire) -> None:
     model = gemini(wire, stream=True)
     wire.answers += [streamed(chunk(text("a"), finish="STOP"))] * 6

@@ -275,25 +275,12 @@ async def test_text_may_come_in_blocks(wire: Wire) -> None:
     assert text_of(reply.parts) == "ab"
 
 
-async def test_an_empty_answer_is_an_empty_answer(wire: Wire) -> None:
-    wire.answers.append(whole(message(content="")))
-    reply, _ = await ask(chat(wire), "hi")
-    assert (reply.parts, reply.calls, reply.finish) == ((), (), "stop")
-
-
 async def test_a_refusal_is_text_that_was_filtered(wire: Wire) -> None:
     wire.answers += [whole(message(content=None, refusal="I won't.")), events(chunk(refusal="I won't."), chunk("stop"))]
     for stream in (False, True):
         reply, _ = await ask(chat(wire, stream=stream), "hi")
         assert text_of(reply.parts) == "I won't."
         assert reply.finish == "content_filter"
-
-
-async def test_a_server_that_cannot_stream_is_read_all_the_same(wire: Wire) -> None:
-    wire.answers.append(whole(message(content="plain")))
-    reply, deltas = await ask(chat(wire, stream=True), "hi")
-    assert text_of(reply.parts) == "plain"
-    assert deltas == [Delta("text", "plain")]
 
 
 # What goes wrong
@@ -336,29 +323,6 @@ async def test_a_broken_stream_has_its_kind(wire: Wire, name: str) -> None:
     with pytest.raises(ModelError) as caught:
         await ask(chat(wire, stream=True), "hi")
     assert caught.value.kind == kind
-
-
-async def test_cancelling_closes_the_stream_at_once(wire: Wire) -> None:
-    wire.answers.append(events(chunk(content="a"), hold=True))
-    begun = asyncio.Event()
-    task = asyncio.ensure_future(chat(wire, stream=True).request(ModelRequest([user("hi")]), lambda delta: begun.set()))
-    await asyncio.wait_for(begun.wait(), 5)
-    assert not wire.gone.is_set()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await asyncio.wait_for(wire.gone.wait(), 2)
-
-
-async def test_a_listener_that_fails_closes_the_stream(wire: Wire) -> None:
-    wire.answers.append(events(chunk(content="a"), hold=True))
-
-    def fail(delta: Delta) -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await chat(wire, stream=True).request(ModelRequest([user("hi")]), fail)
-    await asyncio.wait_for(wire.gone.wait(), 2)
 
 
 async def test_a_model_that_nobody_holds_closes_its_connection(wire: Wire) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -281,15 +280,3 @@ async def test_a_broken_answer_has_its_kind(wire: Wire, name: str) -> None:
     with pytest.raises(ModelError) as caught:
         await ask(model(wire, stream=streamed), "hi")
     assert caught.value.kind == kind
-
-
-async def test_cancelling_closes_the_stream_at_once(wire: Wire) -> None:
-    wire.answers.append(events({"type": "response.output_text.delta", "delta": "a"}, hold=True))
-    begun = asyncio.Event()
-    asked = model(wire, stream=True).request(ModelRequest([user("hi")]), lambda delta: begun.set())
-    task = asyncio.ensure_future(asked)
-    await asyncio.wait_for(begun.wait(), 5)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await asyncio.wait_for(wire.gone.wait(), 2)
