@@ -77,6 +77,13 @@ async def test_a_request_holds_what_was_asked_for(wire: Wire) -> None:
     }
 
 
+async def test_the_vendors_own_tools_come_beside_the_agents(wire: Wire) -> None:
+    settings = ModelSettings(extra={"tools": [{"type": "image_generation"}]})
+    for given, kinds in (([ADD], ["function", "image_generation"]), ([], ["image_generation"])):
+        body = await sent(wire, ModelRequest([user("draw")], tools=given, settings=settings))
+        assert [tool["type"] for tool in body["tools"]] == kinds
+
+
 async def test_a_conversation_keeps_its_prompt_cache() -> None:
     # Only OpenAI itself is told, so there is no server to ask here.
     keys: list[Any] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,11 @@ def events(*items: Any, done: bool = True, **given: Any) -> Answer:
     if done and not given.get("hold"):
         lines.append("data: [DONE]\n\n")
     return Answer(tuple(line.encode() for line in lines), kind="text/event-stream", **given)
+
+
+def sse(events: Iterable[str], **given: Any) -> Answer:
+    """A stream of events as they are written, one piece each."""
+    return Answer(tuple(event.encode() for event in events), kind="text/event-stream", **given)
 
 
 class Wire:

@@ -153,8 +153,8 @@ def _said(turn: Turn, names: WireNames) -> list[_Block]:
             if kept is not None:
                 where = kept.pop("before", 0)
                 (thoughts.setdefault(where, []) if where else blocks).append(kept)
-        elif type(part) is Image or type(part) is File:  # this provider's models make none, and take none back as theirs
-            blocks.append({"type": "text", "text": "[an image]" if type(part) is Image else "[a file]"})
+        elif type(part) is File:  # this provider's models make none, and take none back as theirs
+            blocks.append({"type": "text", "text": "[a file]"})
     for index, (wire, call) in enumerate(turn.calls):
         blocks += thoughts.pop(index, [])
         arguments = sent_object(call)

@@ -108,12 +108,17 @@ def visible_to(emit: Emit, form: Form | None) -> Emit:
 
 
 def merged(body: dict[str, Any], extra: Mapping[str, Any]) -> None:
-    """Add the caller's own fields: objects are merged, None removes a field, anything else replaces it."""
+    """Add the caller's own fields: objects are merged, None removes a field, anything else replaces it.
+
+    A vendor's own tools, such as one that makes images, come beside the agent's.
+    """
     for key, value in extra.items():
         if value is None:
             body.pop(key, None)
         elif isinstance(value, Mapping) and isinstance(body.get(key), dict):
             body[key] = {**body[key], **value}
+        elif key == "tools" and isinstance(value, list | tuple):
+            body[key] = [*body.get(key, ()), *value]
         else:
             body[key] = value
 

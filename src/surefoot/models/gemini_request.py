@@ -122,7 +122,7 @@ def _thinking(model: str, effort: str) -> dict[str, Any]:
 async def _contents(model: str, request: ModelRequest, names: WireNames) -> list[_Piece]:
     contents: list[_Piece] = []
     signed = _signed(model)
-    for turn in turns(request.messages):
+    for turn in turns(request.messages, show=False):  # it takes them back as its own
         if turn.role == "tool":
             written = await _results(turn, request, names, within=signed)
         elif turn.role == "user":

@@ -15,7 +15,7 @@ from surefoot.core.model import ModelReply, ModelRequest
 from surefoot.core.naming import WireNames
 from surefoot.models import openai_errors as errors
 from surefoot.models.openai_reply import finish_of, usage_of
-from surefoot.models.reading import Deltas, arguments_text, item, proposed, rows, sound, word
+from surefoot.models.reading import Deltas, arguments_text, image_at, item, proposed, rows, sound, word
 from surefoot.models.turns import ANY_ID, Turn, content_of, sent_arguments, turns
 
 __all__ = ["PATH", "PROVIDER", "Answer", "body", "function"]
@@ -139,6 +139,7 @@ class Answer:
         self._text: list[str] = []
         self._refusal: list[str] = []
         self._thoughts: dict[str, list[str]] = {}
+        self._images: list[Image] = []
         self._calls: dict[Any, _Call] = {}
         self._reason: Any = None
         self._usage: Any = None
@@ -197,8 +198,12 @@ class Answer:
                 self._deltas.send("reasoning", thought)
                 break  # some servers send both, with the same text
         content = message.get("content")
+        pictures = rows(message.get("images"))  # routers to models that make images
         if isinstance(content, list):  # some answer in blocks, as requests are written
+            pictures += rows(content)
             content = "".join([str(block.get("text") or "") for block in rows(content)])
+        made = [image_at(item(block.get("image_url")).get("url")) for block in pictures]
+        self._images += [one for one in made if one]
         if isinstance(content, str) and content:
             self._text.append(content)
             self._deltas.send("text", content)
@@ -239,6 +244,7 @@ class Answer:
         text = sound("".join(self._text) or "".join(self._refusal))
         if text:
             parts.append(Text(text))
+        parts += self._images
         finish = "content_filter" if self._refusal and not calls else finish_of(self._reason, calls)
         if finish == "content_filter" and not text and not calls:
             raise errors.refused(0, {"code": "content_filter", "message": "the answer was filtered"}, headers)

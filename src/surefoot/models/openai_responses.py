@@ -16,7 +16,7 @@ from surefoot.core.model import ModelReply, ModelRequest, ProposedCall
 from surefoot.core.naming import WireNames
 from surefoot.models import openai_errors as errors
 from surefoot.models.openai_reply import finish_of, usage_of
-from surefoot.models.reading import Deltas, item, proposed, rows, sound, word
+from surefoot.models.reading import Deltas, image, item, proposed, rows, sound, word
 from surefoot.models.turns import Turn, content_of, sent_arguments, turns
 from surefoot.models.windows import reasons
 
@@ -263,8 +263,11 @@ class _Reading:
             case "function_call":
                 name = self.names.from_wire(str(entry.get("name") or ""))
                 self.calls.append(proposed(name, entry.get("arguments"), entry.get("call_id") or entry.get("id")))
+            case "image_generation_call":
+                made = image(entry.get("result"), entry.get("output_format"))
+                self.parts += [made] if made else []
             case _:
-                pass  # what the provider's own tools did is the provider's affair
+                pass  # what else the provider's own tools did is the provider's affair
 
     def message(self, entry: Mapping[str, Any]) -> None:
         text = ""

@@ -5,15 +5,18 @@ Servers leave fields out, fill them oddly or send halves of characters, so nothi
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from surefoot.core.canonical import sound
+from surefoot.core.messages import Image
 from surefoot.core.model import Delta, Emit, ProposedCall
 
-__all__ = ["Deltas", "arguments_text", "count", "item", "proposed", "rows", "sound", "word"]
+__all__ = ["Deltas", "arguments_text", "count", "image", "image_at", "item", "proposed", "rows", "sound", "word"]
 
 #: More tokens than any answer has.
 _MOST = 1e12
@@ -59,6 +62,25 @@ def word(value: Any) -> str:
 def count(value: Any) -> int:
     """A number of tokens; what is no sensible number is 0."""
     return int(value) if isinstance(value, int | float) and 0 < value < _MOST else 0
+
+
+def image(data: object, kind: object) -> Image | None:
+    """An image from base64 text; None where it is none. ``kind`` is a media type, or the last part of one."""
+    try:
+        content = base64.b64decode(word(data), validate=True)
+    except (binascii.Error, ValueError):
+        content = b""
+    name = sound(word(kind)) or "png"
+    return Image(content, name if "/" in name else f"image/{name}") if content else None
+
+
+def image_at(url: object) -> Image | None:
+    """An image from an address, which may hold it."""
+    where = sound(word(url))
+    if not where.startswith("data:"):
+        return Image(url=where) if where else None
+    head, _, data = where.removeprefix("data:").partition(",")
+    return image(data, head.partition(";")[0])
 
 
 def arguments_text(value: object) -> str:

@@ -28,6 +28,8 @@ _TEXTS = ("application/json", "application/xml", "application/yaml", "applicatio
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 #: Ids of calls that a protocol takes, unless it says otherwise: any, but not too long.
 ANY_ID = re.compile(r"(?s).{1,64}")
+#: What stands for an image that a model made, and in front of it where it is shown again.
+_SHOWN, _MADE = "[an image]", "[the image that the assistant made]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,9 @@ class _Walk:
     wants each once, so ids are given in order, and results find theirs by the latest call of that name.
     """
 
-    def __init__(self, usable: re.Pattern[str]) -> None:
-        self.usable = usable
+    def __init__(self, usable: re.Pattern[str], *, show: bool) -> None:
+        self.usable, self.show = usable, show
+        self.shown: list[Image] = []
         self.turns: list[Turn] = []
         self.taken: set[str] = set()
         self.latest: dict[str, str] = {}
@@ -62,8 +65,17 @@ class _Walk:
     def assistant(self, message: Message, *, current: bool) -> None:
         calls = tuple([(self.named(part), part) for part in message.parts if type(part) is ToolCall])
         parts = tuple([part for part in message.parts if type(part) is not ToolCall])
+        if self.show and any(type(part) is Image for part in parts):
+            self.shown += [part for part in parts if type(part) is Image]
+            parts = tuple([Text(_SHOWN) if type(part) is Image else part for part in parts])
         if parts or calls:
             self.turns.append(Turn("assistant", parts, calls, current=current))
+
+    def user(self, message: Message, *, current: bool) -> None:
+        made: list[Part] = [part for image in self.shown for part in (Text(_MADE), image)]
+        self.shown.clear()
+        if made or message.parts:
+            self.turns.append(Turn("user", (*made, *message.parts), current=current))
 
     def named(self, call: ToolCall) -> str:
         self.count += 1
@@ -104,9 +116,13 @@ class _Walk:
             self.turns.append(Turn("tool", results=tuple(lost)))
 
 
-def turns(messages: Sequence[Message], usable: re.Pattern[str] = ANY_ID) -> list[Turn]:
-    """The conversation, paired and complete; a provider's ids that are not ``usable`` are replaced."""
-    walk = _Walk(usable)
+def turns(messages: Sequence[Message], usable: re.Pattern[str] = ANY_ID, *, show: bool = True) -> list[Turn]:
+    """The conversation, paired and complete; a provider's ids that are not ``usable`` are replaced.
+
+    With ``show``, an image that a model made, which most protocols do not take back as its own, is shown with the user's next
+    message.
+    """
+    walk = _Walk(usable, show=show)
     last = max((index for index, message in enumerate(messages) if message.role == "user"), default=-1)
     for index, message in enumerate(messages):
         current = index > last
@@ -116,8 +132,8 @@ def turns(messages: Sequence[Message], usable: re.Pattern[str] = ANY_ID) -> list
         walk.settle()
         if message.role == "assistant":
             walk.assistant(message, current=current)
-        elif message.parts:
-            walk.turns.append(Turn("user", message.parts, current=current))
+        else:
+            walk.user(message, current=current)
     walk.settle()
     return walk.turns
 

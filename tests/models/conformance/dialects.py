@@ -6,14 +6,24 @@ under test, and names the vendor's words for an end and for a failure.
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import pytest
+
+from surefoot.core.errors import ModelError
+from surefoot.core.model import Delta, ModelReply
 from surefoot.core.ports import Model
+from surefoot.testing.contracts.model import ask
+from tests.models.conformance import refusals
+from tests.models.wire import Answer, Wire
 
 MODEL = "some-model-1"
+#: Gets the reply to an answer, and what streamed of it.
+Get = Callable[..., Awaitable[tuple[ModelReply, list[Delta]]]]
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,7 @@ class Said:
     text: tuple[str, ...] = ()
     thoughts: tuple[str, ...] = ()
     calls: tuple[Called, ...] = ()
+    images: tuple[bytes, ...] = ()
     end: str = "stop"
     usage: tuple[int, int, int, int] | None = (9, 5, 4, 2)
 
@@ -77,6 +88,11 @@ def halves(text: Any) -> list[Any]:
     return [text[: len(text) // 2], text[len(text) // 2 :]] if isinstance(text, str) and text else [text]
 
 
+def base64_of(data: bytes) -> str:
+    """Bytes as every vendor sends them."""
+    return base64.b64encode(data).decode()
+
+
 def parsed(arguments: Any) -> Any:
     """Arguments where a vendor sends objects; text that is no JSON stays text."""
     try:
@@ -95,21 +111,6 @@ class _OpenAI(Dialect):
         return OpenAI("gpt-6-sol", api_key="sk-not-a-key", base_url=url, api=self.api, stream=stream, **given)  # type: ignore[arg-type]
 
 
-OPENAI_FAILURES = {
-    "invalid_request": (400, {"error": {"message": "Unknown parameter: 'foo'", "type": "invalid_request_error"}}),
-    "context_overflow": (400, {"error": {"message": "too long", "code": "context_length_exceeded"}}),
-    "content_filtered": (400, {"error": {"message": "flagged", "code": "content_policy_violation"}}),
-    "auth": (401, {"error": {"message": "Incorrect API key provided: sk-proj-abcdefghijklmnop", "code": "invalid_api_key"}}),
-    "permission": (403, {"error": {"message": "Country not supported", "code": "unsupported_country_region_territory"}}),
-    "not_found": (404, {"error": {"message": "The model does not exist", "code": "model_not_found"}}),
-    "rate_limited": (429, {"error": {"message": "slow", "code": "rate_limit_exceeded"}}),
-    "quota_exhausted": (429, {"error": {"message": "You exceeded your quota", "type": "insufficient_quota"}}),
-    "server": (500, {"error": {"message": "The server had an error", "type": "server_error"}}),
-    "overloaded": (503, {"error": {"message": "The engine is currently overloaded"}}),
-    "timeout": (504, {"error": {"message": "timed out"}}),
-}
-
-
 class Chat(_OpenAI):
     """OpenAI's chat completions, which every compatible server speaks."""
 
@@ -123,6 +124,8 @@ class Chat(_OpenAI):
             message["reasoning_content"] = "".join(said.thoughts)
         if said.calls:
             message["tool_calls"] = [self._call(call) for call in said.calls]
+        if said.images:
+            message["images"] = [self._image(data) for data in said.images]
         body = {"id": "r1", "model": MODEL, "choices": [{"index": 0, "message": message, "finish_reason": self.end(said)}]}
         return body if said.usage is None else {**body, "usage": self._usage(said.usage)}
 
@@ -130,6 +133,7 @@ class Chat(_OpenAI):
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": None}]
         deltas += [{"reasoning_content": piece} for piece in said.thoughts]
         deltas += [{"content": piece} for piece in said.text]
+        deltas += [{"images": [self._image(data)]} for data in said.images]
         for at, call in enumerate(said.calls):
             first, *rest = halves(call.arguments)
             deltas.append({"tool_calls": [{"index": at, **self._call(Called(call.name, first, call.id))}]})
@@ -142,6 +146,10 @@ class Chat(_OpenAI):
 
     def broken(self) -> str:
         return data({"error": {"message": "The engine is overloaded", "code": "slow_down"}})
+
+    @staticmethod
+    def _image(data: bytes) -> dict[str, Any]:
+        return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64_of(data)}"}}
 
     @staticmethod
     def _call(call: Called) -> dict[str, Any]:
@@ -194,6 +202,8 @@ class Responses(_OpenAI):
         if said.text:
             content = [{"type": "output_text", "text": "".join(said.text)}]
             made.append({"type": "message", "id": "m1", "role": "assistant", "content": content})
+        images = [{"status": "completed", "result": base64_of(image), "output_format": "png"} for image in said.images]
+        made += [{"type": "image_generation_call", **image} for image in images]
         calls = [{"name": call.name, "call_id": call.id, "arguments": call.arguments} for call in said.calls]
         return [*made, *[{"type": "function_call", **call} for call in calls]]
 
@@ -277,25 +287,6 @@ class Messages(Dialect):
         return {"input_tokens": given - cached, "cache_read_input_tokens": cached, "output_tokens": out, **details}
 
 
-def _anthropic(message: str, kind: str) -> Any:
-    return {"type": "error", "error": {"type": kind, "message": message}}
-
-
-ANTHROPIC_FAILURES = {
-    "invalid_request": (400, _anthropic("messages.0.content.0.text: Field required", "invalid_request_error")),
-    "context_overflow": (400, _anthropic("prompt is too long: 210000 tokens > 200000 maximum", "invalid_request_error")),
-    "content_filtered": (400, _anthropic("Output blocked by content filtering policy", "invalid_request_error")),
-    "auth": (401, _anthropic("invalid x-api-key sk-ant-api03-abcdefghijklmnop", "authentication_error")),
-    "permission": (403, _anthropic("Your key may not", "permission_error")),
-    "not_found": (404, _anthropic("model: claude-9", "not_found_error")),
-    "rate_limited": (429, _anthropic("This request would exceed your rate limit", "rate_limit_error")),
-    "quota_exhausted": (402, _anthropic("Payment required", "billing_error")),
-    "server": (500, _anthropic("Internal server error", "api_error")),
-    "overloaded": (529, _anthropic("Overloaded", "overloaded_error")),
-    "timeout": (504, _anthropic("Timed out", "timeout_error")),
-}
-
-
 class Gemini(Dialect):
     """Gemini's generateContent."""
 
@@ -322,6 +313,7 @@ class Gemini(Dialect):
     def _parts(said: Said, thoughts: tuple[str, ...], text: tuple[str, ...]) -> list[dict[str, Any]]:
         made: list[dict[str, Any]] = [{"text": piece, "thought": True} for piece in thoughts if piece]
         made += [{"text": piece} for piece in text if piece]
+        made += [{"inlineData": {"mimeType": "image/png", "data": base64_of(image)}} for image in said.images]
         for call in said.calls:
             named = {} if call.id is None else {"id": call.id}
             made.append({"functionCall": {**named, "name": call.name, "args": parsed(call.arguments)}, "thoughtSignature": "s1"})
@@ -339,26 +331,29 @@ class Gemini(Dialect):
         return made
 
 
-def _gemini(code: int, status: str, message: str) -> tuple[int, Any]:
-    return code, {"error": {"code": code, "status": status, "message": message}}
+DIALECTS: tuple[Dialect, ...] = (
+    Chat(refusals.OPENAI),
+    Responses(refusals.OPENAI),
+    Messages(refusals.ANTHROPIC),
+    Gemini(refusals.GEMINI),
+)
 
-
-GEMINI_FAILURES = {
-    "invalid_request": _gemini(400, "INVALID_ARGUMENT", "Invalid value at 'contents[0]'"),
-    "context_overflow": _gemini(400, "INVALID_ARGUMENT", "The input token count (1200293) exceeds the maximum number of tokens"),
-    "auth": _gemini(401, "UNAUTHENTICATED", "API key expired: AIzaSyabcdefghijk"),
-    "permission": _gemini(403, "PERMISSION_DENIED", "The caller does not have permission"),
-    "not_found": _gemini(404, "NOT_FOUND", "models/gemini-9 is not found for API version v1"),
-    "rate_limited": _gemini(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota)."),
-    "quota_exhausted": _gemini(429, "RESOURCE_EXHAUSTED", "You exceeded your current quota, please check your plan and billing."),
-    "server": _gemini(500, "INTERNAL", "An internal error has occurred."),
-    "overloaded": _gemini(503, "UNAVAILABLE", "The model is overloaded. Please try again later."),
-    "timeout": _gemini(504, "DEADLINE_EXCEEDED", "Deadline expired."),
+#: Every kind of failure.
+KINDS = sorted({kind for dialect in DIALECTS for kind in dialect.failures})
+#: What a protocol cannot say, and why.
+CANNOT: dict[tuple[str, str], str] = {
+    ("test_an_answer_without_choices_is_malformed", "openai-responses"): "has one list of output, which may be empty",
+    ("test_an_answer_without_choices_is_malformed", "anthropic"): "has one list of content, which may be empty",
+    ("test_text_that_is_null_beside_calls_is_no_text", "openai-responses"): "a text is an item of its own, or absent",
+    ("test_text_that_is_null_beside_calls_is_no_text", "anthropic"): "a text is a block of its own, or absent",
+    ("test_an_image_that_a_model_made_is_a_part_and_is_shown_again", "anthropic"): "its models make no images",
+    ("content_filtered", "gemini"): "answers with an end or a block reason, not with an error",
 }
 
-DIALECTS: tuple[Dialect, ...] = (
-    Chat(OPENAI_FAILURES),
-    Responses(OPENAI_FAILURES),
-    Messages(ANTHROPIC_FAILURES),
-    Gemini(GEMINI_FAILURES),
-)
+
+async def fails(model: Model, wire: Wire, answer: Answer, **given: Any) -> ModelError:
+    """The error that an answer is."""
+    wire.answers.append(answer)
+    with pytest.raises(ModelError) as caught:
+        await ask(model, "hi", **given)
+    return caught.value

@@ -8,87 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import datetime as dt
 import json
 import re
-import socket
-from collections.abc import Awaitable, Callable
-from email.utils import format_datetime
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from surefoot.core.errors import ConfigurationError, ModelError
+from surefoot.core.errors import ModelError
 from surefoot.core.messages import File, Image, Message, Reasoning, Text, ToolCall, ToolResult, Usage, text_of
-from surefoot.core.model import Delta, ModelReply, ModelRequest, ModelSettings, OutputSchema
+from surefoot.core.model import Delta, ModelReply, ModelRequest, OutputSchema
 from surefoot.core.ports import Model
 from surefoot.core.tool import ToolSpec
-from surefoot.models.real import forbid_real_models
 from surefoot.testing.contracts.model import ask
-from tests.models.conformance.dialects import DIALECTS, MODEL, Called, Dialect, Said
-from tests.models.wire import Answer, Wire, whole
+from tests.models.conformance.dialects import CANNOT, DIALECTS, KINDS, MODEL, Called, Dialect, Get, Said, base64_of, fails
+from tests.models.wire import Answer, Wire, sse, whole
 
 SAID = "Déjà vu 🛶, and on."
 ADD = ToolSpec("add", "Add.", {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}})
 PLACE = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
-
-#: What a protocol cannot say, and why.
-CANNOT: dict[tuple[str, str], str] = {
-    ("test_an_answer_without_choices_is_malformed", "openai-responses"): "has one list of output, which may be empty",
-    ("test_an_answer_without_choices_is_malformed", "anthropic"): "has one list of content, which may be empty",
-    ("test_text_that_is_null_beside_calls_is_no_text", "openai-responses"): "a text is an item of its own, or absent",
-    ("test_text_that_is_null_beside_calls_is_no_text", "anthropic"): "a text is a block of its own, or absent",
-    ("content_filtered", "gemini"): "answers with an end or a block reason, not with an error",
-}
-
-Get = Callable[..., Awaitable[tuple[ModelReply, list[Delta]]]]
-
-
-#: Every kind of failure.
-KINDS = sorted({kind for dialect in DIALECTS for kind in dialect.failures})
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every behaviour, and every kind of failure, with every adapter that can say it."""
-    if "kind" in metafunc.fixturenames:
-        pairs = [(one, kind) for one in DIALECTS for kind in KINDS if (kind, one.name) not in CANNOT]
-        marked = [pytest.param(*pair, id=f"{pair[0].name}-{pair[1]}", marks=pytest.mark.needs(pair[0].extra)) for pair in pairs]
-        metafunc.parametrize(("dialect", "kind"), marked)
-    elif "dialect" in metafunc.fixturenames:
-        chosen = [one for one in DIALECTS if (metafunc.function.__name__, one.name) not in CANNOT]
-        metafunc.parametrize("dialect", [pytest.param(one, id=one.name, marks=pytest.mark.needs(one.extra)) for one in chosen])
-    if "stream" in metafunc.fixturenames:
-        metafunc.parametrize("stream", [True, False], ids=["stream", "whole"])
-
-
-@pytest.fixture
-def make(wire: Wire, dialect: Dialect) -> Callable[..., Model]:
-    """Make the adapter under test, at the server of the test."""
-    return lambda stream=False, **given: dialect.model(wire.url, stream=stream, **given)
-
-
-@pytest.fixture
-def get(wire: Wire, dialect: Dialect, stream: bool, make: Callable[..., Model]) -> Get:
-    """Get the reply to an answer that the vendor writes so."""
-
-    async def got(said: Said, text: str = "hi", **given: Any) -> tuple[ModelReply, list[Delta]]:
-        wire.answers.append(sse(dialect.events(said)) if stream else whole(dialect.whole(said)))
-        return await ask(make(stream), text, **given)
-
-    return got
-
-
-def sse(events: list[str], **given: Any) -> Answer:
-    """A stream of events, one piece each."""
-    return Answer(tuple(event.encode() for event in events), kind="text/event-stream", **given)
-
-
-async def fails(model: Model, wire: Wire, answer: Answer, **given: Any) -> ModelError:
-    """The error that an answer is."""
-    wire.answers.append(answer)
-    with pytest.raises(ModelError) as caught:
-        await ask(model, "hi", **given)
-    return caught.value
 
 
 def user(*parts: Any) -> Message:
@@ -160,6 +98,20 @@ async def test_images_and_files_go_along(wire: Wire, dialect: Dialect, make: Cal
     body = json.dumps(wire.asked[-1].body)
     assert base64.b64encode(pixel).decode() in body
     assert base64.b64encode(paper).decode() in body
+
+
+@pytest.mark.needs("openai", "anthropic", "gemini")
+async def test_an_image_that_a_model_made_is_a_part_and_is_shown_again(
+    get: Get, wire: Wire, dialect: Dialect, make: Callable[..., Model]
+) -> None:
+    image = b"\x89PNG-made"
+    reply, _ = await get(Said(("Look:",), images=(image,)))
+    assert reply.parts[-1] == Image(image, "image/png")
+    for other in DIALECTS:  # whoever goes on with the conversation sees it
+        wire.answers.append(whole(other.whole(Said(("ok",)))))
+        request = ModelRequest([user("draw"), *kept(reply), user("more")])
+        await other.model(wire.url, stream=False).request(request, lambda delta: None)
+        assert base64_of(image) in json.dumps(wire.asked[-1].body), other.name
 
 
 # ── what it used, and why it ended ──────────────────────────────────────────────────────────────────────────────────────
@@ -311,94 +263,6 @@ async def test_who_listens_no_more_closes_the_stream_at_once(
     with pytest.raises(asyncio.CancelledError if how == "cancelled" else ZeroDivisionError):
         await task
     await asyncio.wait_for(wire.gone.wait(), 2)
-
-
-# ── what goes wrong ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_every_failure_has_its_kind(
-    wire: Wire, dialect: Dialect, make: Callable[..., Model], stream: bool, kind: str
-) -> None:
-    status, body = dialect.failures[kind]
-    caught = await fails(make(stream), wire, whole(body, status, **{dialect.request_id: "req9"}))
-    assert (caught.kind, caught.status, caught.request_id) == (kind, status, "req9")
-    assert caught.retryable == (kind in ("rate_limited", "server", "overloaded", "timeout"))
-    assert "abcdefgh" not in str(caught), "a key in an error is not repeated"
-    assert len(wire.asked) == 1, "the package does not try again by itself"
-
-
-@pytest.mark.parametrize(
-    ("body", "told"),
-    [
-        ("upstream connect error", "upstream connect error"),
-        ("<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>", "Bad Gateway"),
-        ("", "HTTP 502"),
-    ],
-    ids=["text", "html", "empty"],
-)
-async def test_an_error_may_be_no_json(
-    wire: Wire, dialect: Dialect, make: Callable[..., Model], stream: bool, body: str, told: str
-) -> None:
-    answer = Answer((body.encode(),) if body else (), 502, {dialect.request_id: "req9"}, kind="text/html")
-    caught = await fails(make(stream), wire, answer)
-    assert (caught.kind, caught.status) == ("server", 502)
-    assert told in str(caught)
-    assert "<" not in str(caught)
-
-
-@pytest.mark.parametrize("form", ["seconds", "date"])
-async def test_when_to_try_again_is_heeded(wire: Wire, dialect: Dialect, make: Callable[..., Model], form: str) -> None:
-    later = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=10_000)
-    said = "10000" if form == "seconds" else format_datetime(later, usegmt=True)
-    status, body = dialect.failures["rate_limited"]
-    caught = await fails(make(), wire, whole(body, status, retry_after=said))
-    assert caught.retry_after == pytest.approx(10_000, abs=200)
-
-
-async def test_a_page_instead_of_an_answer_is_malformed(
-    wire: Wire, dialect: Dialect, make: Callable[..., Model], stream: bool
-) -> None:
-    caught = await fails(make(stream), wire, Answer((b"<!doctype html><title>Sign in</title>",), kind="text/html"))
-    assert caught.kind == "malformed_output"
-    assert "Sign in" in str(caught)
-
-
-@pytest.mark.parametrize("body", ["hello", [1, 2], 1, {}], ids=str)
-async def test_json_that_is_no_answer_is_malformed(wire: Wire, dialect: Dialect, make: Callable[..., Model], body: Any) -> None:
-    assert (await fails(make(), wire, whole(body))).kind == "malformed_output"
-
-
-async def test_a_server_that_hangs_or_hangs_up(wire: Wire, dialect: Dialect, make: Callable[..., Model], stream: bool) -> None:
-    caught = await fails(make(stream), wire, Answer(hold=True), settings=ModelSettings(timeout=0.3))
-    assert caught.kind == "timeout"
-    await asyncio.wait_for(wire.gone.wait(), 2)
-    assert (await fails(make(stream), wire, Answer(cut=True))).kind == "connection"
-
-
-async def test_nobody_listens(dialect: Dialect) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        model = dialect.model(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", stream=True)
-        with pytest.raises(ModelError, match="connection to the provider failed") as caught:
-            await ask(model, "hi")
-    assert caught.value.kind == "connection"
-
-
-@pytest.mark.parametrize("address", ["http://nowhere.invalid/v1", "no address", "ftp://127.0.0.1/v1"])
-async def test_an_address_that_leads_nowhere(dialect: Dialect, address: str) -> None:
-    with pytest.raises(ModelError) as caught:
-        await ask(dialect.model(address, stream=False), "hi")
-    assert caught.value.kind in ("connection", "invalid_request")
-
-
-async def test_real_requests_can_be_forbidden(wire: Wire, make: Callable[..., Model], monkeypatch: pytest.MonkeyPatch) -> None:
-    model = make()
-    with forbid_real_models(), pytest.raises(ConfigurationError, match="ScriptedModel"):
-        await ask(model, "hi")
-    monkeypatch.setenv("SUREFOOT_FORBID_MODELS", "1")
-    with pytest.raises(ConfigurationError, match=model.name):
-        await ask(model, "hi")
-    assert wire.asked == []
 
 
 def test_what_cannot_be_said_is_said_of_what_there_is() -> None:
