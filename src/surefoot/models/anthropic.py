@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from surefoot.core.errors import MissingExtra, MissingKey, ModelError
 from surefoot.core.model import Emit, ModelReply, ModelRequest, OutputSchema
-from surefoot.core.naming import wire_names
+from surefoot.core.naming import WireNames, wire_names
 from surefoot.models import anthropic_request
 from surefoot.models.anthropic_reply import Answer
 from surefoot.models.forms import ANSWER, Form, Forms, answer_about, merged, prompt_for, visible_to
@@ -22,6 +22,7 @@ from surefoot.models.pools import Lazy, present
 from surefoot.models.reading import Deltas
 from surefoot.models.real import require_real_models
 from surefoot.models.shapes import Dialect, Loose, Narrow
+from surefoot.models.uploads import asked
 from surefoot.models.windows import context_window
 
 if TYPE_CHECKING:
@@ -139,18 +140,26 @@ class Anthropic:
 
     async def _ask(self, request: ModelRequest, emit: Emit, wanted: tuple[Form, Loose] | None, patience: float) -> ModelReply:
         names = wire_names(request.tools)
+        clients = await self.connection.clients()
+
+        async def send(body: dict[str, Any]) -> ModelReply:
+            answer = Answer(Deltas(visible_to(emit, wanted[0] if wanted else None)), names)
+            if not self._stream:
+                return answer.whole(*await clients.fetch(_PATH, body, patience, request.trace_headers()))
+            data, headers = await clients.stream(_PATH, body, patience, request.trace_headers(), answer.add)
+            return answer.finished(headers) if data is None else answer.whole(data, headers)
+
+        inlines = anthropic_request.inlines
+        return await asked(clients.uploads, request, lambda: self._body(request, names, wanted), inlines, send)
+
+    async def _body(self, request: ModelRequest, names: WireNames, wanted: tuple[Form, Loose] | None) -> dict[str, Any]:
         body = await anthropic_request.body(self.model, request, names, self._cache)
         if request.output is not None and wanted is not None:
             _demand(body, request.output, *wanted)
         if self._stream:
             body["stream"] = True
         merged(body, request.settings.extra)
-        clients = await self.connection.clients()
-        answer = Answer(Deltas(visible_to(emit, wanted[0] if wanted else None)), names)
-        if not self._stream:
-            return answer.whole(*await clients.fetch(_PATH, body, patience, request.trace_headers()))
-        data, headers = await clients.stream(_PATH, body, patience, request.trace_headers(), answer.add)
-        return answer.finished(headers) if data is None else answer.whole(data, headers)
+        return body
 
 
 def provider(environ: Mapping[str, str]) -> Callable[[str], Anthropic]:

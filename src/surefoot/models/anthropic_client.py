@@ -6,12 +6,18 @@ Importing this file imports `anthropic` and what comes with it (`aiohttp`, `http
 
 from __future__ import annotations
 
+import time
+
 import anthropic
 
 from surefoot.models import anthropic_errors as errors
 from surefoot.models.posting import Posting
+from surefoot.models.uploads import KEPT, Given, Uploads
 
 __all__ = ["Clients"]
+
+#: Bytes of the largest file that the vendor takes.
+_MOST = 500_000_000
 
 
 class Clients(Posting):
@@ -28,3 +34,10 @@ class Clients(Posting):
             )
 
         super().__init__(anthropic, make, errors.FAILING, errors.refused)
+        self.uploads = Uploads(self._put, _MOST)
+
+    async def _put(self, data: bytes, kind: str, name: str) -> Given:
+        async def send(client: anthropic.AsyncAnthropic) -> str:
+            return (await client.files.upload(file=(name, data, kind), expires_in_seconds=KEPT)).id
+
+        return Given(await self.give(send), time.time() + KEPT)

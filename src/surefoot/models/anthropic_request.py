@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from surefoot.core.messages import File, Image, Part, Reasoning, Text, ToolResult
@@ -16,6 +16,7 @@ from surefoot.core.model import ModelRequest
 from surefoot.core.naming import WireNames
 from surefoot.models.reading import item
 from surefoot.models.turns import Turn, content_of, readable, sent_object, turns
+from surefoot.models.uploads import Inline, blocks
 from surefoot.models.windows import most_output, version
 
 __all__ = ["PROVIDER", "body", "function", "instruct"]
@@ -193,6 +194,18 @@ async def _blocks(parts: tuple[Part, ...], request: ModelRequest) -> list[_Block
 def _text(text: str) -> list[_Block]:
     # The protocol refuses blocks of nothing but space.
     return [{"type": "text", "text": text}] if text.strip() else []
+
+
+def inlines(body: Mapping[str, Any]) -> Iterator[Inline]:
+    """The bytes in a body."""
+    for block in blocks(body["messages"]):
+        source = block.get("source")
+        if isinstance(source, dict) and source.get("type") == "base64":
+
+            def name_by(reference: str, block: dict[str, Any] = block) -> None:
+                block["source"] = {"type": "file", "file_id": reference}
+
+            yield Inline(source["data"], source["media_type"], str(block.get("title") or ""), name_by)
 
 
 async def _image(part: Image | File, request: ModelRequest) -> _Block:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from surefoot.core.errors import MissingExtra, MissingKey, ModelError
 from surefoot.core.model import Emit, ModelReply, ModelRequest, OutputSchema
-from surefoot.core.naming import wire_names
+from surefoot.core.naming import WireNames, wire_names
 from surefoot.models import gemini_request
 from surefoot.models.forms import ANSWER, Form, Forms, answer_about, merged, prompt_for, visible_to
 from surefoot.models.gemini_reply import Answer
@@ -22,6 +22,7 @@ from surefoot.models.pools import Lazy, present
 from surefoot.models.reading import Deltas
 from surefoot.models.real import require_real_models
 from surefoot.models.shapes import Loose, Narrow
+from surefoot.models.uploads import asked
 from surefoot.models.windows import context_window
 
 if TYPE_CHECKING:
@@ -139,17 +140,25 @@ class Gemini:
 
     async def _ask(self, request: ModelRequest, emit: Emit, wanted: tuple[Form, Loose] | None) -> ModelReply:
         names = wire_names(request.tools)
+        clients = await self.connection.clients()
+        path = _path(self.model, vertex=self.connection.vertex)
+
+        async def send(body: dict[str, Any]) -> ModelReply:
+            answer = Answer(Deltas(visible_to(emit, wanted[0] if wanted else None)), names)
+            if not self._stream:
+                return answer.whole(*await clients.fetch(f"{path}:generateContent", body, request.trace_headers()))
+            data, headers = await clients.stream(f"{path}:streamGenerateContent", body, request.trace_headers(), answer.add)
+            return answer.finished(headers) if data is None else answer.whole(data, headers)
+
+        uploads = None if self.connection.vertex else clients.uploads  # Vertex AI has no such API
+        return await asked(uploads, request, lambda: self._body(request, names, wanted), gemini_request.inlines, send)
+
+    async def _body(self, request: ModelRequest, names: WireNames, wanted: tuple[Form, Loose] | None) -> dict[str, Any]:
         body = await gemini_request.body(self.model, request, names, self._declarations)
         if request.output is not None and wanted is not None:
             _demand(body, request.output, *wanted)
         merged(body, request.settings.extra)
-        clients = await self.connection.clients()
-        answer = Answer(Deltas(visible_to(emit, wanted[0] if wanted else None)), names)
-        path = _path(self.model, vertex=self.connection.vertex)
-        if not self._stream:
-            return answer.whole(*await clients.fetch(f"{path}:generateContent", body, request.trace_headers()))
-        data, headers = await clients.stream(f"{path}:streamGenerateContent", body, request.trace_headers(), answer.add)
-        return answer.finished(headers) if data is None else answer.whole(data, headers)
+        return body
 
 
 def provider(environ: Mapping[str, str]) -> Callable[[str], Gemini]:

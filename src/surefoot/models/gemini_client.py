@@ -11,7 +11,9 @@ thread.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +27,7 @@ from google.genai import types
 from surefoot.core.errors import ModelError
 from surefoot.models import gemini_errors as errors
 from surefoot.models.pools import Pool
+from surefoot.models.uploads import Given, Uploads
 
 __all__ = ["Clients", "Target"]
 
@@ -39,6 +42,10 @@ _FAULTS = (
     RuntimeError,
     OSError,
 )
+
+
+#: Bytes of the largest file that the vendor takes, seconds for which it keeps one, and seconds between looks at one.
+_MOST, _KEPT, _LOOK = 2_000_000_000, 48 * 3_600, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ class Clients:
 
     def __init__(self, target: Target) -> None:
         self._pool = Pool(lambda: _Client.opened(target), lambda client: client.aclose())
+        self.uploads = Uploads(self._put, _MOST)
 
     async def fetch(self, path: str, body: dict[str, object], sent: Mapping[str, str]) -> tuple[Any, Mapping[str, str]]:
         """Post a JSON body with the headers ``sent``; the JSON answer, and the response's headers. Raises ModelError."""
@@ -87,6 +95,19 @@ class Clients:
             raise errors.FAILING.named(error, response.headers) from error.__cause__
         finally:
             response.close()
+
+    async def _put(self, data: bytes, kind: str, name: str) -> Given:
+        try:
+            files = (await self._pool.client()).sdk.aio.files
+            kept = await files.upload(file=io.BytesIO(data), config=types.UploadFileConfig(mime_type=kind, display_name=name))
+            while kept.state is types.FileState.PROCESSING:  # a film is looked at first
+                await asyncio.sleep(_LOOK)
+                kept = await files.get(name=kept.name or "")
+        except (*_FAULTS, KeyError) as fault:
+            raise _translated(fault) from fault
+        if kept.state is types.FileState.FAILED or not kept.uri:
+            raise ModelError("invalid_request", f"the provider could not read {name} ({kind})")
+        return Given(kept.uri, kept.expiration_time.timestamp() if kept.expiration_time else time.time() + _KEPT)
 
     async def aclose(self) -> None:
         """Close every client. The next request opens a new one."""

@@ -7,7 +7,7 @@ thinking, thought signatures and structured output.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from surefoot.core.messages import File, Image, Part, Reasoning, Text, ToolResult
@@ -18,6 +18,7 @@ from surefoot.models.forms import Beyond
 from surefoot.models.reading import item
 from surefoot.models.shapes import Dialect, Narrow
 from surefoot.models.turns import Turn, content_of, readable, sent_object, turns
+from surefoot.models.uploads import Inline, blocks, replaced
 from surefoot.models.windows import version
 
 __all__ = ["DIALECT", "PROVIDER", "Declarations", "body", "function", "instruct"]
@@ -220,6 +221,18 @@ async def _pieces(parts: tuple[Part, ...], request: ModelRequest) -> list[_Piece
         elif type(part) is Image or type(part) is File:
             pieces.append(await _data(part, request))
     return pieces
+
+
+def inlines(body: Mapping[str, Any]) -> Iterator[Inline]:
+    """The bytes in a body, but for what the model itself made and signed."""
+    for block in blocks([content for content in body["contents"] if content["role"] == "user"]):
+        data = block.get("inlineData")
+        if data:
+
+            def name_by(uri: str, block: dict[str, Any] = block, kind: str = data["mimeType"]) -> None:
+                replaced(block, ["inlineData"], {"fileData": {"fileUri": uri, "mimeType": kind}})
+
+            yield Inline(data["data"], data["mimeType"], "", name_by)
 
 
 async def _data(part: Image | File, request: ModelRequest) -> _Piece:

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from surefoot.core.errors import MissingExtra, MissingKey, ModelError
 from surefoot.core.model import Emit, ModelReply, ModelRequest, OutputSchema
 from surefoot.core.naming import WireNames, wire_names
-from surefoot.models import openai_chat, openai_responses
+from surefoot.models import openai_chat, openai_files, openai_responses
 from surefoot.models.forms import ANSWER, Form, Forms, answer_about, merged, prompt_for, visible_to
 from surefoot.models.openai_schema import Shape
 from surefoot.models.pools import Lazy, present
 from surefoot.models.reading import Deltas
 from surefoot.models.real import require_real_models
+from surefoot.models.uploads import asked
 from surefoot.models.windows import context_window
 
 if TYPE_CHECKING:
@@ -146,6 +147,21 @@ class OpenAI:
 
     async def _ask(self, request: ModelRequest, emit: Emit, wanted: tuple[Form, Shape] | None, patience: float) -> ModelReply:
         names = wire_names(request.tools)
+        clients = await self.connection.clients()
+
+        async def send(body: dict[str, Any]) -> ModelReply:
+            answer = self._api.answer(Deltas(visible_to(emit, wanted[0] if wanted else None)), names)
+            if not self._stream:
+                return answer.whole(*await clients.fetch(self._api.path, body, patience, request.trace_headers()))
+            data, headers = await clients.stream(self._api.path, body, patience, request.trace_headers(), answer.add)
+            return answer.finished(headers) if data is None else answer.whole(data, headers)
+
+        # Servers that only speak chat completions keep no files.
+        keeps = not (self.connection.base_url and self._api.path == openai_chat.PATH)
+        uploads = clients.uploads if keeps else None
+        return await asked(uploads, request, lambda: self._body(request, names, wanted), openai_files.inlines, send)
+
+    async def _body(self, request: ModelRequest, names: WireNames, wanted: tuple[Form, Shape] | None) -> dict[str, Any]:
         body: dict[str, Any] = await self._api.body(self.model, request, names, base_url=self.connection.base_url)
         if request.output is not None and wanted is not None:
             self._demand(body, request.output, *wanted)
@@ -154,12 +170,7 @@ class OpenAI:
             if self._api.path == openai_chat.PATH:
                 body["stream_options"] = {"include_usage": True}
         merged(body, request.settings.extra)
-        clients = await self.connection.clients()
-        answer = self._api.answer(Deltas(visible_to(emit, wanted[0] if wanted else None)), names)
-        if not self._stream:
-            return answer.whole(*await clients.fetch(self._api.path, body, patience, request.trace_headers()))
-        data, headers = await clients.stream(self._api.path, body, patience, request.trace_headers(), answer.add)
-        return answer.finished(headers) if data is None else answer.whole(data, headers)
+        return body
 
     def _demand(self, body: dict[str, Any], output: OutputSchema, form: Form, shape: Shape) -> None:
         """Ask for an answer that meets a schema, in one of the forms."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -89,6 +89,13 @@ class Posting:
                 raise self._failing.named(error, response.headers) from error.__cause__
             finally:
                 await response.aclose()
+        except self._faults as fault:
+            raise self._translated(fault) from fault
+
+    async def give(self, send: Callable[[Any], Awaitable[str]]) -> str:
+        """Give the server a file, through a method of the package; the file's id. Raises ModelError."""
+        try:
+            return await send(await self._pool.client())
         except self._faults as fault:
             raise self._translated(fault) from fault
 

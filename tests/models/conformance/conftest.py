@@ -15,13 +15,14 @@ from tests.models.wire import Wire, sse, whole
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every behaviour, and every kind of failure, with every adapter that can say it."""
+    """Every behaviour, file of them, and kind of failure, with every adapter that can say it."""
     if "kind" in metafunc.fixturenames:
         pairs = [(one, kind) for one in DIALECTS for kind in KINDS if (kind, one.name) not in CANNOT]
         marked = [pytest.param(*pair, id=f"{pair[0].name}-{pair[1]}", marks=pytest.mark.needs(pair[0].extra)) for pair in pairs]
         metafunc.parametrize(("dialect", "kind"), marked)
     elif "dialect" in metafunc.fixturenames:
-        chosen = [one for one in DIALECTS if (metafunc.function.__name__, one.name) not in CANNOT]
+        wanted = (metafunc.function.__name__, metafunc.module.__name__.rpartition(".")[2])
+        chosen = [one for one in DIALECTS if not any((name, one.name) in CANNOT for name in wanted)]
         metafunc.parametrize("dialect", [pytest.param(one, id=one.name, marks=pytest.mark.needs(one.extra)) for one in chosen])
     if "stream" in metafunc.fixturenames:
         metafunc.parametrize("stream", [True, False], ids=["stream", "whole"])

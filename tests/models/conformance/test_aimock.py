@@ -14,23 +14,15 @@ from surefoot.core.model import ModelRequest, OutputSchema
 from surefoot.core.ports import Model
 from surefoot.testing.contracts import model as contract
 from surefoot.testing.contracts.model import Contract, ask
-from tests.models.conformance.dialects import DIALECTS, Dialect
+from tests.models.conformance.dialects import Dialect
 
 pytestmark = pytest.mark.needs("aimock")
-
-MARKED = [pytest.param(one, id=one.name, marks=pytest.mark.needs(one.extra)) for one in DIALECTS]
 
 
 @pytest.fixture(autouse=True)
 def version(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gemini's package asks a newer version of the protocol than this server knows; they are alike in what is tested."""
     monkeypatch.setenv("GOOGLE_GENAI_API_VERSION", "v1beta")
-
-
-@pytest.fixture(params=MARKED)
-def dialect(request: pytest.FixtureRequest) -> Dialect:
-    chosen: Dialect = request.param
-    return chosen
 
 
 @pytest.fixture(params=[True, False], ids=["stream", "whole"])
