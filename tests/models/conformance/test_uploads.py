@@ -11,7 +11,7 @@ from surefoot.core.errors import ModelError
 from surefoot.core.messages import File, Image, Message, Part, Text, text_of
 from surefoot.core.model import ModelReply, ModelRequest
 from surefoot.core.ports import Model
-from surefoot.models import uploads
+from surefoot.models.uploads import Given, Inline, Uploads
 from tests.models.conformance.dialects import Dialect, Said, base64_of
 from tests.models.wire import Answer, Wire, whole
 
@@ -90,17 +90,13 @@ async def test_a_file_that_cannot_be_given_fails_with_its_reason(wire: Wire, dia
     assert caught.value.kind == "auth"
 
 
-async def test_a_file_beyond_what_the_vendor_takes_is_said_to_be(
-    wire: Wire, dialect: Dialect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lighten = uploads.Uploads.lighten
+async def test_a_file_beyond_what_the_vendor_takes_is_said_to_be() -> None:
+    async def put(data: bytes, kind: str, name: str) -> Given:
+        pytest.fail("it is given nothing")
 
-    async def small(self: uploads.Uploads, found: Any) -> frozenset[str]:
-        self._most = 1_000_000
-        return await lighten(self, found)
-
-    monkeypatch.setattr(uploads.Uploads, "lighten", small)
-    with pytest.raises(ModelError, match="MB, and the provider takes 1 MB; send a part of it") as caught:
-        await told(dialect.model(wire.url, stream=False), File(PAPER, "application/pdf", "a.pdf"))
+    named: list[str] = []
+    paper = Inline(base64_of(PAPER), "application/pdf", "a.pdf", named.append)
+    with pytest.raises(ModelError, match=r"a\.pdf has 5 MB, and the provider takes 1 MB; send a part of it") as caught:
+        await Uploads(put, 1_000_000).lighten(iter([paper]))
     assert caught.value.kind == "invalid_request"
-    assert wire.asked == []
+    assert named == []
