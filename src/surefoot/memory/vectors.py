@@ -120,8 +120,8 @@ class Shelf:
         self._connection, self._name, self._dimensions, self._most = connection, name, dimensions, exact
         self._sql = statements()
         self._keys = np.empty(0, np.int64)
-        self._rows: NDArray[Any] = np.empty((0, dimensions), np.float16)
-        self._halves: NDArray[Any] | None = self._rows
+        self._halves: NDArray[Any] | None = np.empty((0, dimensions), np.float16)
+        self._codes: NDArray[Any] = np.empty((0, 0), np.uint64)
         self._mean: Any = None
         self._seen = (-1, -1, 0)
 
@@ -141,7 +141,11 @@ class Shelf:
             return {int(self._keys[at]): float(cosines[at]) for at in best if cosines[at] > -2}
         bits = np.packbits((near.vector if self._mean is None else near.vector - self._mean) > 0)
         asked = np.pad(bits, (0, -len(bits) % 8)).view(np.uint64)
-        apart = np.bitwise_count(self._rows ^ asked).sum(axis=1, dtype=np.int32)
+        apart = np.zeros(len(self._keys), np.int32)
+        for word, column in zip(
+            asked, self._codes, strict=True
+        ):  # a word of all rows at a time: what lies together is read together
+            apart += np.bitwise_count(column ^ word)
         if allowed is not None:
             apart[~allowed] = 10**6
         keys = self._keys[_best(np, -apart, max(_RESCORED, limit))]
@@ -191,23 +195,30 @@ class Shelf:
         after = 0 if fresh or exact != (self._halves is not None) or not len(self._keys) else int(self._keys[-1])
         if measured:
             self._mean = mean_of(self._connection, self._name)
-        keys, rows = [self._keys] if after else [], [self._rows] if after else []
+        keys = [self._keys] if after else []
+        halves: list[NDArray[Any]] = [self._halves] if after and self._halves is not None else []
+        codes: list[NDArray[Any]] = [self._codes] if after and self._halves is None else []
         cursor = self._connection.execute(self._sql["vectors_after" if exact else "codes_after"], (self._name, after))
         while chunk := cursor.fetchmany(_CHUNK):
             keys.append(np.fromiter((key for key, _ in chunk), np.int64, len(chunk)))
             data = np.frombuffer(b"".join([value for _, value in chunk]), np.float16 if exact else np.uint8)
-            rows.append(data.reshape(len(chunk), -1) if exact else _padded(data.reshape(len(chunk), -1)))
+            rows = data.reshape(len(chunk), -1)
+            if exact:
+                halves.append(rows)
+            else:
+                codes.append(_columns(rows))
         self._keys = np.concatenate(keys) if keys else np.empty(0, np.int64)
-        self._rows = np.concatenate(rows) if rows else np.empty((0, 0), np.float16)
-        self._halves = self._rows if exact else None
+        self._halves = (np.concatenate(halves) if halves else np.empty((0, self._dimensions), np.float16)) if exact else None
+        self._codes = np.concatenate(codes, axis=1) if codes else np.empty((0, 0), np.uint64)
         self._seen = last, gone, measured
 
 
-def _padded(codes: NDArray[Any]) -> NDArray[Any]:
-    """Sign bits as whole words of 64 bits."""
+def _columns(codes: NDArray[Any]) -> NDArray[Any]:
+    """Sign bits as words of 64 bits, the first words of all rows first."""
     import numpy as np
 
-    return np.ascontiguousarray(np.pad(codes, ((0, 0), (0, -codes.shape[1] % 8)))).view(np.uint64)
+    words = np.ascontiguousarray(np.pad(codes, ((0, 0), (0, -codes.shape[1] % 8)))).view(np.uint64)
+    return np.ascontiguousarray(words.T)
 
 
 def _best(np: Any, values: Any, limit: int) -> Any:  # noqa: ANN401  NumPy, an array of it
