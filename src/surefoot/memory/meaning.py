@@ -96,9 +96,8 @@ class Meaning:
 
     def _candidates(self, asked: Asked, near: Near) -> tuple[list[int], float]:
         """Entries that share no word with the question, perhaps, and the cosine of the nearest."""
-        several = self._connection.execute(self._sql["several"]).fetchone()[0] > 0
         among = None
-        if asked.count <= ALL or several:
+        if asked.count <= ALL or self._searcher.several():
             among = [key for (key,) in self._connection.execute(self._sql["scope_keys"], place(asked.question.scope))]
         few = among is not None and len(among) <= ALL
         nearest = self.shelf.nearest(near, 1 if few else _NEAREST, among)

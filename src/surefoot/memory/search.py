@@ -118,6 +118,7 @@ class Searcher:
         self.weights = weights
         self._language = language
         self._count, self._version = 0, -1
+        self._several, self._scopes_at = True, -1
         self._asked: Asked | None = None
         self._matched: dict[str, dict[int, float]] = {}
         self._stems = sqlite3.connect(":memory:", check_same_thread=False)
@@ -151,6 +152,14 @@ class Searcher:
             (self._count,) = self._connection.execute(self._sql["count"]).fetchone()
             self._version = version
         return self._count
+
+    def several(self) -> bool:
+        """Whether there are entries of more than one scope."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version != self._scopes_at:
+            self._several = self._connection.execute(self._sql["several"]).fetchone()[0] > 0
+            self._scopes_at = version
+        return self._several
 
     def _frequencies(self, terms: Sequence[str]) -> dict[str, int]:
         """In how many entries each word stands."""
@@ -213,7 +222,9 @@ class Searcher:
     def _match(self, asked: Asked, statement: str) -> dict[int, float]:
         any_of = " OR ".join(f'"{term}"' for term in asked.terms)
         columns = "own" if statement == "match_threads" else "own near far"
-        text = f"scope : {mark(asked.question.scope)} AND {{{columns}}} : ({any_of})"
+        text = f"{{{columns}}} : ({any_of})"
+        if self.several():  # the word of the one scope there is would stand in every row, and be counted in each
+            text = f"scope : {mark(asked.question.scope)} AND {text}"
         return dict(self._connection.execute(self._sql[statement], (text, self.weights.candidates)).fetchall())
 
     def search(self, asked: Asked) -> list[Scored]:
