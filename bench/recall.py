@@ -13,7 +13,6 @@ import random
 import sqlite3
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import fields, replace
 from typing import Any
 
 from bench.dialogues import SEEDS, World, make
@@ -21,7 +20,6 @@ from bench.report import Figure, at_least
 from surefoot.clock import SystemClock
 from surefoot.core.memory import Entry, Memory, MemoryKept, Question, Scope
 from surefoot.memory.recollection import Recollection
-from surefoot.memory.search import Weights
 from surefoot.memory.words import words
 from surefoot.settings import Settings
 from surefoot.wiring import Parts, assemble
@@ -95,7 +93,7 @@ async def _measure(world: World, results: Results, *, ablate: bool) -> None:
     }
     methods["rrf"] = _fused(methods["fts5"], methods["vector"])
     if ablate and world.user == "user-0":
-        methods |= _ablations(parts, full, world, scope)
+        methods |= _ablations(parts, world, scope)
         methods |= {f"{tier} there": methods[tier] for tier in ("lexical", "full")}
     for name, find in methods.items():
         for question in world.questions:
@@ -164,15 +162,11 @@ def _fused(one: Find, other: Find) -> Find:
     return find
 
 
-def _ablations(parts: Parts, full: Recollection, world: World, scope: Scope) -> dict[str, Find]:
-    known = {field.name for field in fields(Weights)}
+def _ablations(parts: Parts, world: World, scope: Scope) -> dict[str, Find]:
     made = {}
-    for tier, terms, embedder in (("lexical", _TERMS, None), ("full", _FULL, full.embedder)):
+    for tier, terms, embedder in (("lexical", _TERMS, "none"), ("full", _FULL, "auto")):
         for term in terms:
-            assert term in known
-            weights = replace(Weights(), **{term: 0.0})
-            memory = Recollection(parts.store, parts._tables, parts.clock, weights=weights, embedder=embedder)  # type: ignore[arg-type]  # noqa: SLF001  no other has them
-            made[f"{tier} without {term}"] = _of(memory, world, scope)
+            made[f"{tier} without {term}"] = _of(parts.memory(Memory(embedder=embedder, weights={term: 0.0})), world, scope)
     return made
 
 

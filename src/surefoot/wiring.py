@@ -32,7 +32,7 @@ from surefoot.journal import SqliteStore, live_of, open_store
 from surefoot.journal.database import Own, connect
 from surefoot.journal.owner import new_owner
 from surefoot.journal.sqlite import Settings as SqliteSettings
-from surefoot.memory import Connect, Derive, Recollection, Table
+from surefoot.memory import Connect, Derive, Recollection, Table, Weights
 from surefoot.models import Models
 from surefoot.models.pricing import has_price, price
 from surefoot.models.tokens import counter
@@ -134,14 +134,15 @@ class Parts:
         """The long-term memory of an agent with these settings. Raises ConfigurationError where the store has none."""
         if self._tables is None:
             raise ConfigurationError("this store was made without long-term memory; give App its name, such as 'sqlite:agent.db'")
-        key = settings.embedder, settings.rerank
+        key = settings.embedder, settings.rerank, tuple(sorted(settings.weights.items()))
         found = self._memories.get(key)
         if found is None:
             name = settings.embedder
             own = _minilm() if name == "auto" and has_packaged() else None
             embedder = self.models.embedder(name) if ":" in name else own
+            weights, derive = Weights.given(settings.weights), self._derive
             found = self._memories[key] = Recollection(
-                self.store, self._tables, self.clock, embedder=embedder, derive=self._derive, rerank=settings.rerank
+                self.store, self._tables, self.clock, weights=weights, embedder=embedder, derive=derive, rerank=settings.rerank
             )
         return found
 

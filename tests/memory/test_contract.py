@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from surefoot.core.errors import ConfigurationError
 from surefoot.core.memory import Hit, Question
 from surefoot.core.memory import Memory as Settings
 from surefoot.core.ports import Memory
 from surefoot.settings import Settings as AppSettings
 from surefoot.testing.clock import ManualClock
-from surefoot.testing.contracts.memory import NOW, Contract, asked, entry, talk
+from surefoot.testing.contracts.memory import DAY, NOW, Contract, asked, entry, talk
 from surefoot.wiring import assemble
 from tests.components import require
 
@@ -111,6 +112,23 @@ async def test_whose_words_are_meant_is_told_by_a_pronoun() -> None:
         for text, ids in (("Where is my lantern?", ["e1"]), ("Which lantern did you speak of?", ["e2", "e0"])):
             hits = await memory.recall(asked(text))
             assert [hit.entry.id for hit in hits][: len(ids)] == ids, text
+
+
+async def test_a_users_own_weights_count(tmp_path: Path) -> None:
+    parts = assemble("memory:", AppSettings(), ManualClock(NOW), None)
+    await parts.store.open()
+    plain = parts.memory(Settings(embedder="none"))
+    for number, (days, importance) in enumerate(((2, 0.0), (90, 1.0), (30, 0.0))):
+        lamp = f"The lamp number {number} stands in the hall."
+        await plain.keep([entry(number, lamp, session="", time=NOW - days * DAY, importance=importance)])
+    for weights, first in (({"recency": 0.3}, "e0"), ({"importance": 0.5}, "e1")):
+        hits = await parts.memory(Settings(embedder="none", weights=weights)).recall(asked("the lamp in the hall"))
+        assert hits[0].entry.id == first
+    for wrong, told in (({"luck": 1.0}, "no term 'luck'; there is thread"), ({"recency": float("nan")}, "give a number")):
+        with pytest.raises(ConfigurationError, match=told):
+            parts.memory(Settings(embedder="none", weights=wrong))
+    await parts.farewell()
+    await parts.store.close()
 
 
 async def test_a_users_own_order_counts(tmp_path: Path) -> None:

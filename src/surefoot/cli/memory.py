@@ -131,13 +131,17 @@ def add_(  # noqa: PLR0913  a command's own options
     subject: Annotated[str, typer.Option("--subject", help="Whom or what a fact is about.")] = "",
     predicate: Annotated[str, typer.Option("--predicate", help="What is said of the subject.")] = "",
     block: Annotated[str, typer.Option("--block", help="The name of a pinned block that the text becomes.")] = "",
+    importance: Annotated[float, typer.Option("--importance", min=0.0, max=1.0, help="How much it matters.")] = 0.0,
     store: StoreOption = None,
     agents: AgentsOption = None,
 ) -> None:
     """Remember something: a fact, whose newer value closes the older one, or a pinned block."""
     now, scope = SystemClock().now(), Scope(tenant, user or account(), agent)
     kind = "core" if block else "fact"
-    entry = Entry(uuid4().hex, text, scope, kind, account(), "", now, block or subject, predicate, valid_from=0 if block else now)
+    entry = Entry(
+        uuid4().hex, text, scope, kind, account(), "", now, block or subject, predicate, valid_from=0 if block else now,
+        importance=importance,
+    )  # fmt: skip
     screen = Screen()
     for one in _with(context, store, agents, lambda app: app.memory().keep([entry])):
         if isinstance(one, MemoryKept):

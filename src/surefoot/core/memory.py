@@ -190,6 +190,8 @@ class Memory:
             ``"openai:text-embedding-3-small"``, ``"gemini:gemini-embedding-001"``, perhaps with ``@256`` for so many numbers.
         tools: which tools the model is given, of `TOOLS`; the two that delete ask first.
         rerank: a function that may reorder the best 50 hits of a search.
+        weights: how much a term of the search counts, where not as usual; ``{"recency": 0.3}`` has newer entries come first among
+            those that fit alike. `surefoot.memory.Weights` lists the terms; 0 switches one off.
 
     Raises ConfigurationError for what cannot work.
     """
@@ -205,6 +207,7 @@ class Memory:
     embedder: str = "auto"
     tools: tuple[str, ...] = TOOLS
     rerank: Callable[[str, Sequence[Hit]], Sequence[Hit]] | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.max_entries is not None and self.max_entries < 1:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from surefoot.memory.follower import Derive
 from surefoot.memory.recollection import Connect, Recollection
+from surefoot.memory.search import Weights
 from surefoot.memory.table import Table
 from surefoot.memory.tools import offers
 
-__all__ = ["Connect", "Derive", "Recollection", "Table", "offers"]
+__all__ = ["Connect", "Derive", "Recollection", "Table", "Weights", "offers"]

@@ -11,10 +11,11 @@ import json
 import math
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import msgspec
 
+from surefoot.core.errors import ConfigurationError
 from surefoot.core.memory import Entry, Question, Scope
 from surefoot.memory import words
 from surefoot.memory.statements import mark, named, place, statements
@@ -52,6 +53,17 @@ class Weights:
     candidates: int = 300
     large: int = 20_000
     common: float = 0.02
+
+    @classmethod
+    def given(cls, weights: Mapping[str, float]) -> Weights:
+        """The usual ones, but for these. Raises ConfigurationError for an unknown term, or a weight that is no number."""
+        known = {one.name: one.type for one in fields(cls)}
+        for name, value in weights.items():
+            if name not in known:
+                raise ConfigurationError(f"Memory(weights=) has no term {name!r}; there is {', '.join(known)}")
+            if type(value) not in (int, float) or not math.isfinite(value):
+                raise ConfigurationError(f"Memory(weights=) gives {name} {value!r}; give a number")
+        return cls(**{name: int(value) if known[name] == "int" else value for name, value in weights.items()})  # type: ignore[arg-type]
 
 
 #: What a match is worth where the question has no word that means something.
