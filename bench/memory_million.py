@@ -27,7 +27,7 @@ from bench.report import Figure, at_most
 from surefoot.clock import SystemClock
 from surefoot.core.memory import Memory, Question, Scope
 from surefoot.embed.minilm import MiniLM
-from surefoot.memory.statements import mark, statements
+from surefoot.memory.statements import mark, place, statements
 from surefoot.memory.words import fingerprint
 from surefoot.settings import Settings
 from surefoot.wiring import assemble
@@ -118,12 +118,12 @@ def _texts(connection: sqlite3.Connection, start: int, texts: list[str]) -> None
         said, session = texts[first : first + _THREAD], f"s{(start + first) // _THREAD}"
         threads.append((start + first + 1, "\n".join(said), scope))
         stretches.append((start + first + 1, session, scope, len(said)))
-        for place, text in enumerate(said):
-            key = start + first + place + 1
-            beside = [[said[one] for one in (place - step, place + step) if 0 <= one < len(said)] for step in (1, 2)]
+        for at, text in enumerate(said):
+            key = start + first + at + 1
+            beside = [[said[one] for one in (at - step, at + step) if 0 <= one < len(said)] for step in (1, 2)]
             index.append((key, text, "\n".join(beside[0]), "\n".join(beside[1]), scope))
             when = 1_700_000_000_000_000 + key
-            owner = (_SCOPE.tenant, _SCOPE.user, _SCOPE.agent, "episode", "user", session)
+            owner = (*place(_SCOPE), "episode", "user", session)
             rows.append(
                 (key, f"e{key}", "app", key, *owner, when, text, fingerprint(text), "", "", "", 0, 0, 0, 0.5, False, "", "")
             )
