@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from surefoot.core.errors import ConfigurationError
-from surefoot.core.memory import Hit, Question
+from surefoot.core.memory import Hit, MemoryKept, Question
 from surefoot.core.memory import Memory as Settings
 from surefoot.core.ports import Memory
 from surefoot.settings import Settings as AppSettings
@@ -112,6 +112,22 @@ async def test_whose_words_are_meant_is_told_by_a_pronoun() -> None:
         for text, ids in (("Where is my lantern?", ["e1"]), ("Which lantern did you speak of?", ["e2", "e0"])):
             hits = await memory.recall(asked(text))
             assert [hit.entry.id for hit in hits][: len(ids)] == ids, text
+
+
+async def test_in_a_large_memory_rare_words_find_and_all_words_rank() -> None:
+    parts = assemble("memory:", AppSettings(), ManualClock(NOW), None)
+    await parts.store.open()
+    plain = parts.memory(Settings(embedder="none"))
+    texts = ["The zeppelin landed.", "The zeppelin landed by the lighthouse.", *["The lighthouse was lit."] * 30]
+    texts += [f"Nothing happened on day {number}." for number in range(70)]
+    said = [entry(number, text, session=f"s{number}") for number, text in enumerate(texts)]
+    await parts.store.append("app", [MemoryKept(one, "new") for one in said], head=None)
+    question = asked("Where did the zeppelin land, by the lighthouse?", limit=40)
+    assert len(await plain.recall(question)) > 30, "any word will do"
+    large = parts.memory(Settings(embedder="none", weights={"large": 100, "common": 0.5, "rows": 10}))
+    assert [hit.entry.id for hit in await large.recall(question)] == ["e1", "e0"]
+    await parts.farewell()
+    await parts.store.close()
 
 
 async def test_a_users_own_weights_count(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ class Weights:
     """How much each term counts; 0 switches it off. The last three are neutral until somebody sets them.
 
     The first group is the lexical tier's, the second (``window`` to ``reply``) the full tier's. ``half_life`` is in days.
-    ``candidates`` bounds the rows that are scored; above ``large`` rows, words in over ``common`` of them are left out.
+    ``candidates`` bounds the rows that are scored; above ``large`` rows, words in over ``common`` of them are left out, and only
+    so many of the rarest words are looked for as stand in ``rows`` of them.
     """
 
     thread: float = 0.25
@@ -53,6 +54,7 @@ class Weights:
     candidates: int = 300
     large: int = 20_000
     common: float = 0.02
+    rows: int = 2_000
 
     @classmethod
     def given(cls, weights: Mapping[str, float]) -> Weights:
@@ -98,10 +100,14 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question as the tiers need it: its words, what they weigh (idf), the times it names, and what kind of answer it wants."""
+    """A question as the tiers need it: its words, what they weigh (idf), the times it names, and what kind of answer it wants.
+
+    An entry must share one of the ``rare`` words, or be beside one that does; where there are few entries, that is any word.
+    """
 
     question: Question
     terms: tuple[str, ...]
+    rare: tuple[str, ...]
     idf: Mapping[str, float]
     when: list[Span]
     wants: str
@@ -152,10 +158,23 @@ class Searcher:
         count = self.count()
         found = self._frequencies(terms)
         idf = {term: math.log(1 + (count - found[term] + 0.5) / (found[term] + 0.5)) for term in terms}
+        rare = terms
         if count >= self.weights.large:
-            rare = tuple(term for term in terms if found[term] <= self.weights.common * count)
-            terms = rare or tuple(sorted(terms, key=found.__getitem__)[:1])
-        return Asked(question, terms, idf, spans(question.text, question.now), wants, count)
+            usable = tuple(term for term in terms if found[term] <= self.weights.common * count)
+            terms = usable or tuple(sorted(terms, key=found.__getitem__)[:1])
+            rare = self._rare(terms, found)
+        return Asked(question, terms, rare, idf, spans(question.text, question.now), wants, count)
+
+    def _rare(self, terms: Sequence[str], found: Mapping[str, int]) -> tuple[str, ...]:
+        """The rarest words, as many as together stand in no more than `Weights.rows` entries; at least one."""
+        rare: list[str] = []
+        room = self.weights.rows
+        for term in sorted(terms, key=found.__getitem__):
+            room -= found[term]
+            if rare and room < 0:
+                break
+            rare.append(term)
+        return tuple(rare)
 
     def count(self) -> int:
         """How many entries there are, of all scopes; of many, roughly."""
@@ -232,9 +251,10 @@ class Searcher:
         return found
 
     def _match(self, asked: Asked, statement: str) -> dict[int, float]:
-        any_of = " OR ".join(f'"{term}"' for term in asked.terms)
+        any_of, rare = (" OR ".join(f'"{term}"' for term in terms) for terms in (asked.terms, asked.rare))
         columns = "own" if statement == "match_threads" else "own near far"
-        text = f"{{{columns}}} : ({any_of})"
+        # A row is looked for by its rare words, and scored by all.
+        text = f"{{{columns}}} : " + (f"({any_of})" if asked.rare == asked.terms else f"(({rare}) AND ({any_of}))")
         if self.several():  # the word of the one scope there is would stand in every row, and be counted in each
             text = f"scope : {mark(asked.question.scope)} AND {text}"
         return dict(self._connection.execute(self._sql[statement], (text, self.weights.candidates)).fetchall())
