@@ -104,21 +104,19 @@ class Meaning:
         return (among or []) if few else list(nearest), max(nearest.values(), default=0.0)
 
     def _around(self, asked: Asked, rows: Sequence[Row]) -> tuple[dict[int, tuple[int, ...]], set[int]]:
-        """For each entry: itself, the turns beside it, and the next ones, 0 where there is none; and the turns that ask."""
+        """For each entry: itself, the turns beside it, and the next ones, 0 where there is none; and which of those before ask."""
         names = json.dumps(sorted({row.entry.session for row in rows if row.entry.session}))
         threads: dict[str, list[int]] = {}
-        questions: set[int] = set()
         values = (*place(asked.question.scope), names)
-        for session, key, asks in self._connection.execute(self._sql["thread_keys"], values):
+        for session, key in self._connection.execute(self._sql["thread_keys"], values):
             threads.setdefault(session, []).append(key)
-            if asks:
-                questions.add(key)
         places = {key: (keys, at) for keys in threads.values() for at, key in enumerate(keys)}
         found = {}
         for row in rows:
             keys, at = places.get(row.key, ([row.key], 0))
             found[row.key] = tuple(keys[at + step] if 0 <= at + step < len(keys) else 0 for step in (0, -1, 1, -2, 2))
-        return found, questions
+        before = json.dumps([beside[1] for beside in found.values() if beside[1]])
+        return found, {key for (key,) in self._connection.execute(self._sql["questions"], (before,))}
 
     def _carried(
         self, around: dict[int, tuple[int, ...]], answers: set[int], similar: dict[int, NDArray[Any]], tokens: int

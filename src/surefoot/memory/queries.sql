@@ -293,6 +293,9 @@ SELECT count(*) FROM (
 );
 
 -- name: thread_keys
-SELECT session, key, rtrim(text) LIKE '%?' FROM memory
+SELECT session, key FROM memory
 WHERE +tenant = ? AND +user = ? AND +agent = ? AND +bound = ? AND +kind = 'episode' AND session <> ''
 AND session IN (SELECT value FROM json_each(?)) ORDER BY session, key;
+
+-- name: questions
+SELECT key FROM memory WHERE key IN (SELECT value FROM json_each(?)) AND rtrim(text) LIKE '%?';
