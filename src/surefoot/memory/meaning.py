@@ -104,7 +104,7 @@ class Meaning:
         return (among or []) if few else list(nearest), max(nearest.values(), default=0.0)
 
     def _around(self, asked: Asked, rows: Sequence[Row]) -> tuple[dict[int, tuple[int, ...]], set[int]]:
-        """For each entry: itself, the turns beside it, and the next ones, 0 where there is none; and which of those before ask."""
+        """For each entry: itself, the turns beside it, the next ones (0: there is none); and which of those before ask."""
         names = json.dumps(sorted({row.entry.session for row in rows if row.entry.session}))
         threads: dict[str, list[int]] = {}
         values = (*place(asked.question.scope), names)
