@@ -238,7 +238,7 @@ SELECT coalesce((SELECT max(key) FROM memory_vector WHERE name = :name AND key >
     (SELECT count(*) FROM memory_gone), EXISTS (SELECT 1 FROM memory_vector WHERE key = 0 AND name = :name);
 
 -- name: vector_count
-SELECT count(*) FROM memory_vector WHERE name = ? AND key > 0;
+SELECT count(*) FROM (SELECT 1 FROM memory_vector WHERE name = ? AND key > 0 LIMIT ?);
 
 -- name: vector_mean
 SELECT half FROM memory_vector WHERE key = 0 AND name = ?;

@@ -64,7 +64,7 @@ def measure(connection: sqlite3.Connection, name: str) -> None:
 
     sql = statements()
     (*_, measured) = connection.execute(sql["vector_state"], {"name": name}).fetchone()
-    if measured or connection.execute(sql["vector_count"], (name,)).fetchone()[0] < ENOUGH:
+    if measured or connection.execute(sql["vector_count"], (name, ENOUGH)).fetchone()[0] < ENOUGH:
         return
     rows = connection.execute(sql["vectors_after"], (name, 0)).fetchall()
     halves = np.frombuffer(b"".join(half for _, half in rows), np.float16).reshape(len(rows), -1).astype(np.float32)
@@ -190,7 +190,7 @@ class Shelf:
         last, gone, measured = state
         # What went is no longer in the table of entries either, so that old rows here cost a little room and harm nobody.
         fresh = gone != self._seen[1] or measured != self._seen[2]
-        (count,) = self._connection.execute(self._sql["vector_count"], (self._name,)).fetchone()
+        (count,) = self._connection.execute(self._sql["vector_count"], (self._name, self._most + 1)).fetchone()
         exact = count <= self._most
         after = 0 if fresh or exact != (self._halves is not None) or not len(self._keys) else int(self._keys[-1])
         if measured:
