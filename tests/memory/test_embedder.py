@@ -14,7 +14,7 @@ from surefoot.core.memory import Memory as Settings
 from surefoot.memory.recollection import Recollection
 from surefoot.settings import Settings as AppSettings
 from surefoot.testing.clock import ManualClock
-from surefoot.testing.contracts.memory import DAY, NOW, asked, talk
+from surefoot.testing.contracts.memory import DAY, NOW, asked, entry, talk
 from surefoot.testing.contracts.scenes import until
 from surefoot.testing.embed import HashEmbedder
 from surefoot.wiring import assemble
@@ -97,3 +97,20 @@ async def test_two_embedders_of_one_file_leave_each_other_their_vectors(tmp_path
         assert vectors(path) == {"hash-128": len(entries)}, "the one that nobody used for a month is gone"
         await memory.forget([entries[0].id])
         assert vectors(path) == {"hash-128": len(entries) - 1}
+
+
+async def test_an_entry_without_its_vector_yet_is_found_among_those_that_have_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require("embeddings")
+    path = tmp_path / "journal.db"
+    async with memory_of(path, HashEmbedder(128), monkeypatch) as memory:
+        await talk(memory)
+        await memory.settle()
+    held = Held()
+    async with memory_of(path, held, monkeypatch) as memory:
+        await memory.keep([entry(30, "The lighthouse is painted red."), entry(31, "The ferry leaves at noon.")])
+        hits = await memory.recall(asked("Which colour has the lighthouse?"))
+        assert vectors(path) == {"hash-128": 8}, "neither has its vector"
+        assert hits[0].entry.id == "e30"
+        held.go.set()

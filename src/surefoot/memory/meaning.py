@@ -55,9 +55,13 @@ class Meaning:
         weights = near.weights / near.weights.sum()
         answers = {key for key, beside in around.items() if beside[1] in questions}
         carried = self._carried(around, answers, similar, len(weights))
-        sums = carried @ weights
-        own = {key: float(similar[key] @ weights) if key in similar else 0.0 for key in rows}
         said = self._said(asked, around, answers)
+        sums = carried @ weights
+        most = float(sums.max()) or 1.0
+        for at, key in enumerate(around):
+            if key not in similar:  # it has no vector yet, so its words speak for it
+                sums[at] = max(float(sums[at]), said[key] * most)
+        own = {key: float(similar[key] @ weights) if key in similar else 0.0 for key in rows}
         scored = self._scored(asked, rows, dict(zip(around, sums.tolist(), strict=True)), own, said)
         return scaled(scored, max(_strength(lexical.values()), _clear(carried[sums.argmax()], weights, cosine)))
 
