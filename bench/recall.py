@@ -24,7 +24,7 @@ from surefoot.memory.words import words
 from surefoot.settings import Settings
 from surefoot.wiring import Parts, assemble
 
-__all__ = ["figures"]
+__all__ = ["difference", "every", "figures", "recall_at"]
 
 _CUTS = (5, 10, 20)
 #: Method → question type → for each question the first place of its evidence (from 0; 99 for not found) and, for absent ones,
@@ -43,21 +43,21 @@ def figures() -> list[Figure]:
             asyncio.run(_measure(world, results, ablate=os.environ.get("ABLATE", "1") == "1"))
     made: list[Figure] = []
     for method in ("fts5", "vector", "rrf", "lexical", "full"):
-        made += [Figure(f"{method}, recall@{cut}", 100 * _recall(_all(results[method]), cut), "%") for cut in _CUTS]
+        made += [Figure(f"{method}, recall@{cut}", 100 * recall_at(every(results[method]), cut), "%") for cut in _CUTS]
         made += [
-            Figure(f"{method}, recall@10, {kind}", 100 * _recall(places, 10), "%")
+            Figure(f"{method}, recall@10, {kind}", 100 * recall_at(places, 10), "%")
             for kind, places in sorted(results[method].items())
             if kind != "absent"
         ]
     for better, base, cut, goal in (
         ("lexical", "fts5", 10, 15), ("full", "fts5", 10, 20), ("full", "fts5", 20, 15), ("full", "rrf", 10, 15),
     ):  # fmt: skip
-        low, middle, high = _difference(_all(results[better]), _all(results[base]), cut)
+        low, middle, high = difference(every(results[better]), every(results[base]), cut)
         made.append(at_least(f"{better} over {base} at {cut} ({low:+.1f} to {high:+.1f})", middle, "points", goal))
     for better, bases in (("lexical", ("fts5",)), ("full", ("fts5", "rrf"))):
         for kind in sorted(results[better].keys() - {"absent"}):
-            base = max(bases, key=lambda name: _recall(results[name][kind], 10))
-            low, middle, high = _difference(results[better][kind], results[base][kind], 10)
+            base = max(bases, key=lambda name: recall_at(results[name][kind], 10))
+            low, middle, high = difference(results[better][kind], results[base][kind], 10)
             name = f"{better} over {base} at 10, {kind} ({low:+.1f} to {high:+.1f})"
             made.append(Figure(name, middle, "points", "not worse outside the interval", high >= 0))
     for name in ("lexical", "full"):
@@ -72,7 +72,7 @@ def figures() -> list[Figure]:
     for method in sorted(results):
         tier, _, term = method.partition(" without ")
         if term and not term.endswith(" scores"):
-            low, middle, high = _difference(_all(results[f"{tier} there"]), _all(results[method]), 10)
+            low, middle, high = difference(every(results[f"{tier} there"]), every(results[method]), 10)
             made.append(Figure(f"{tier}: {term} is worth, at 10 ({low:+.1f} to {high:+.1f})", middle, "points"))
     return made
 
@@ -170,15 +170,17 @@ def _ablations(parts: Parts, world: World, scope: Scope) -> dict[str, Find]:
     return made
 
 
-def _all(results: dict[str, list[float]]) -> list[float]:
+def every(results: dict[str, list[float]]) -> list[float]:
+    """The places of all types of questions that have an answer."""
     return [place for kind, places in sorted(results.items()) if kind != "absent" for place in places]
 
 
-def _recall(places: list[float], cut: int) -> float:
+def recall_at(places: list[float], cut: int) -> float:
+    """The share whose evidence is among the first so many."""
     return sum(place < cut for place in places) / max(1, len(places))
 
 
-def _difference(one: list[float], other: list[float], cut: int) -> tuple[float, float, float]:
+def difference(one: list[float], other: list[float], cut: int) -> tuple[float, float, float]:
     """Points between two methods on the same questions: low, middle, high. Where one saw fewer, only those count."""
     count = min(len(one), len(other))
     gains = [100 * ((a < cut) - (b < cut)) for a, b in zip(one[:count], other[:count], strict=True)]
