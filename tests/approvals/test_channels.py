@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
@@ -21,6 +20,7 @@ from surefoot.core.errors import AlreadyDecided, ConfigurationError, MayNotDecid
 from surefoot.core.ports import Channel
 from surefoot.core.request import Request
 from surefoot.testing.channel import MemoryChannel
+from surefoot.testing.contracts.channel import Contract, Sent
 from tests.approvals.shop import Shop
 from tests.flows.kit import BOUND, QUICK, opened
 
@@ -64,24 +64,25 @@ def inbox() -> Iterator[Inbox]:
     server.server_close()
 
 
-CHANNELS = [MemoryChannel(), Webhook("http://127.0.0.1:9/", SECRET, links=Links("https://x.example", SECRET))]
+class TestWebhook(Contract):
+    """A question is posted, and comes back as a link."""
 
+    @pytest.fixture
+    def channel(self, inbox: Inbox) -> Channel:
+        self.inbox = inbox
+        hook = Webhook(f"http://127.0.0.1:{inbox.server_port}/", SECRET, links=Links("https://x.example", SECRET))
+        assert isinstance(hook, Channel)
+        return hook
 
-@pytest.mark.parametrize("channel", CHANNELS, ids=lambda one: one.name)
-def test_every_channel_tells_who_decides_what_or_refuses(channel: Any) -> None:
-    assert isinstance(channel, Channel)
-    assert channel.name
-    if isinstance(channel, MemoryChannel):
-        sent = channel.callback(REQUEST, "approve", "dana", 10)
-    else:
-        sent = Links("https://x.example", SECRET, seconds=10e-6).made(REQUEST, "approve", "dana", 0)
-    found = channel.verify(sent, 9)
-    assert (found.request, found.digest, found.decision, found.by) == ("r:0.0", "d1", "approve", "dana")
-    with pytest.raises(MayNotDecide, match="too old"):
-        channel.verify(sent, 10)
-    for wrong in ("", "x", "a.b", sent[:-3], sent + "%"):
-        with pytest.raises(MayNotDecide):
-            channel.verify(wrong, 0)
+    @pytest.fixture
+    def sent(self) -> Sent:
+        def link(request: Request, decision: str, by: str, until: int) -> str:
+            return Links("https://x.example", SECRET, seconds=60).made(request, decision, by, until - 60_000_000)
+
+        return link
+
+    def told(self, channel: Channel) -> int:
+        return len(self.inbox.got)
 
 
 def test_a_link_is_for_one_answer_of_one_person_and_ends_with_its_question() -> None:

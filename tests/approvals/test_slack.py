@@ -29,6 +29,7 @@ from surefoot.core.ports import Channel  # noqa: E402
 from surefoot.core.request import Request  # noqa: E402
 from surefoot.core.values import Verdict  # noqa: E402
 from surefoot.settings import Settings  # noqa: E402
+from surefoot.testing.contracts.channel import Contract, Sent  # noqa: E402
 from surefoot.testing.models import FunctionModel  # noqa: E402
 from tests.flows.kit import BOUND, of_kind  # noqa: E402
 from tests.server.service import serving  # noqa: E402
@@ -93,7 +94,9 @@ def slack(api: Api) -> Slack:
     return Slack("xoxb-token", "#approvals", SECRET, users=USERS, url=api.url)
 
 
-def sent(api: Api, value: str, user: str = "U024BE7LH", action: str = "surefoot_approve", secret: str = SECRET) -> dict[str, Any]:
+def sent(
+    api: Api, value: str, user: str = "U024BE7LH", action: str = "surefoot_approve", secret: str = SECRET, at: float | None = None
+) -> dict[str, Any]:
     """Give the request that Slack sends when a button is pressed: headers and body, as its reference shows them."""
     payload = {
         "type": "block_actions", "team": {"id": "T9TK3CUKW", "domain": "example"},
@@ -105,13 +108,20 @@ def sent(api: Api, value: str, user: str = "U024BE7LH", action: str = "surefoot_
         "actions": [{"action_id": action, "block_id": "=qXel", "text": {"type": "plain_text", "text": "Approve"},
                      "value": value, "type": "button", "action_ts": "1548426417.840180"}],
     }  # fmt: skip
-    body, stamp = urlencode({"payload": json.dumps(payload)}), str(int(time.time()))
+    body, stamp = urlencode({"payload": json.dumps(payload)}), str(int(at or time.time()))
     proof = hmac.new(secret.encode(), f"v0:{stamp}:{body}".encode(), hashlib.sha256).hexdigest()
     headers = {
         "content-type": "application/x-www-form-urlencoded", "x-slack-request-timestamp": stamp,
         "x-slack-signature": f"v0={proof}",
     }  # fmt: skip
     return {"headers": headers, "content": body}
+
+
+def callback_of(request: dict[str, Any]) -> str:
+    """Give what `Slack.verify` takes of a request."""
+    headers = request["headers"]
+    stamp, signature = headers["x-slack-request-timestamp"], headers["x-slack-signature"]
+    return json.dumps({"body": request["content"], "timestamp": stamp, "signature": signature})
 
 
 @tool(rules=[ask(expires="4h", reason="money <b>leaves</b> the house")])
@@ -179,6 +189,27 @@ async def test_what_slack_did_not_sign_decides_nothing(api: Api) -> None:
         assert (await service.app.get(run)).status == "waiting"
 
 
+class TestSlack(Contract):
+    """A question is a message, and its buttons come back signed."""
+
+    @pytest.fixture
+    def channel(self, api: Api) -> Channel:
+        self.api = api
+        return slack(api)
+
+    @pytest.fixture
+    def sent(self, channel: Channel, api: Api) -> Sent:
+        def pressed(request: Request, decision: str, by: str, until: int) -> str:
+            channel.notify(request)
+            one = sent(api, button(api.posted[-1], f"surefoot_{decision}"), USERS[by], at=until // 1_000_000 - 300)
+            return callback_of(one)
+
+        return pressed
+
+    def told(self, channel: Channel) -> int:
+        return len(self.api.posted)
+
+
 def test_a_callback_says_who_decides_what(api: Api) -> None:
     request = Request("r:0.0", "r", "0.0", "outcome", "refund", "{}", "d1", verdict=Verdict("0.0", "ask", ("big",)))
     channel = slack(api)
@@ -186,20 +217,13 @@ def test_a_callback_says_who_decides_what(api: Api) -> None:
     value = button(api.posted[0], "surefoot_retry")
     now = int(time.time() * 1e6)
     for user, by in (("U024BE7LH", "dana"), ("U999", "slack:U999")):
-        one = sent(api, value, user)
-        callback = {
-            "body": one["content"], "timestamp": one["headers"]["x-slack-request-timestamp"],
-            "signature": one["headers"]["x-slack-signature"],
-        }  # fmt: skip
-        said = channel.verify(json.dumps(callback), now)
+        callback = callback_of(sent(api, value, user))
+        said = channel.verify(callback, now)
         assert (said.request, said.digest, said.decision, said.by) == ("r:0.0", "d1", "retry", by)
         with pytest.raises(MayNotDecide, match="too old"):
-            channel.verify(json.dumps(callback), now + 3_600_000_000)
-    odd = sent(api, "not ours")
-    callback = {"body": odd["content"], "timestamp": odd["headers"]["x-slack-request-timestamp"],
-                "signature": odd["headers"]["x-slack-signature"]}  # fmt: skip
+            channel.verify(callback, now + 3_600_000_000)
     with pytest.raises(MayNotDecide, match="none of this application's"):
-        channel.verify(json.dumps(callback), now)
+        channel.verify(callback_of(sent(api, "not ours")), now)
     body, stamp = "hello", str(int(time.time()))
     proof = hmac.new(SECRET.encode(), f"v0:{stamp}:{body}".encode(), hashlib.sha256).hexdigest()
     with pytest.raises(MayNotDecide, match="no button"):

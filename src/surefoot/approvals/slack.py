@@ -89,9 +89,13 @@ class Slack:
 
     def verify(self, callback: str, now: int) -> Callback:
         """See `Channel.verify`: ``callback`` is the JSON of the request's ``body``, ``timestamp`` and ``signature``."""
-        sent = msgspec.json.decode(callback, type=dict[str, str])
-        verifier = SignatureVerifier(self._secret, _At(now))
-        if not verifier.is_valid(sent.get("body", ""), sent.get("timestamp", ""), sent.get("signature", "")):
+        try:
+            sent = msgspec.json.decode(callback, type=dict[str, str])
+            verifier = SignatureVerifier(self._secret, _At(now))
+            signed = verifier.is_valid(sent.get("body", ""), sent.get("timestamp"), sent.get("signature"))
+        except (msgspec.DecodeError, ValueError):  # no JSON, no text, no number where the time should be
+            signed = False
+        if not signed:
             raise MayNotDecide("", "it is not signed by Slack, or too old")
         try:
             payload = msgspec.json.decode(parse_qs(sent["body"])["payload"][0], type=_Payload)

@@ -41,7 +41,7 @@ class MemoryChannel:
         """See `Channel.verify`."""
         try:
             found = msgspec.json.decode(callback, type=Callback)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeEncodeError):
             raise MayNotDecide("", "the callback is none") from None
         if found.until <= now:
             raise MayNotDecide(found.request, "the callback is too old")

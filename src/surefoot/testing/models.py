@@ -212,7 +212,10 @@ def _call(item: Any) -> ProposedCall:  # noqa: ANN401  whatever a script holds
     if isinstance(item, ProposedCall):
         return item
     if not _is_call(item):
-        raise TypeError(f"{item!r} is no call: give ('tool', {{arguments}}) or a ProposedCall")
+        raise TypeError(
+            f"{item!r} is no call: give ('tool', {{arguments}}) or a ProposedCall; a list is the calls of one reply, and "
+            "replies come one after another, as in ScriptedModel([('tool', {…})], 'done')"
+        )
     name, arguments = item
     return ProposedCall(name, arguments if isinstance(arguments, str) else canonical.dumps(arguments))
 
