@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from surefoot.memory.search import Asked, Row, Scored, Searcher, length, scaled
+from surefoot.memory.search import Asked, Row, Scored, Searcher, is_narrow, length, scaled
 from surefoot.memory.statements import place, statements
 from surefoot.memory.times import fit
 from surefoot.memory.vectors import Near, Shelf
@@ -101,8 +101,8 @@ class Meaning:
     def _candidates(self, asked: Asked, near: Near) -> tuple[list[int], float]:
         """Entries that share no word with the question, perhaps, and the cosine of the nearest."""
         among = None
-        if asked.count <= ALL or self._searcher.several():
-            among = [key for (key,) in self._connection.execute(self._sql["scope_keys"], place(asked.question.scope))]
+        if asked.count <= ALL or self._searcher.several() or is_narrow(asked.question):
+            among = self._searcher.keys(asked.question)
         few = among is not None and len(among) <= ALL
         nearest = self.shelf.nearest(near, 1 if few else _NEAREST, among)
         return (among or []) if few else list(nearest), max(nearest.values(), default=0.0)

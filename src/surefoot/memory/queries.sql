@@ -119,9 +119,11 @@ DELETE FROM memory_vector WHERE key NOT IN (SELECT key FROM memory);
 SELECT rowid, -bm25(memory_words, 1.0, 0.5, 0.25, 0.0) FROM memory_words
 WHERE memory_words MATCH ? ORDER BY bm25(memory_words, 1.0, 0.5, 0.25, 0.0) LIMIT ?;
 
--- name: match_own
-SELECT rowid, -bm25(memory_words, 1.0, 0.0, 0.0, 0.0) FROM memory_words
-WHERE memory_words MATCH ? ORDER BY bm25(memory_words, 1.0, 0.0, 0.0, 0.0) LIMIT ?;
+-- The same among the rows that a question is narrowed to: only those are scored.
+
+-- name: match_narrow
+SELECT memory_words.rowid, -bm25(memory_words, 1.0, 0.5, 0.25, 0.0) FROM memory_words CROSS JOIN memory ON key = memory_words.rowid
+WHERE memory_words MATCH :words AND {conditions} ORDER BY bm25(memory_words, 1.0, 0.5, 0.25, 0.0) LIMIT :most;
 
 -- name: match_threads
 SELECT rowid, -bm25(memory_threads, 1.0, 0.0) FROM memory_threads
@@ -181,6 +183,12 @@ session = :session
 
 -- name: rows_without
 session <> :without
+
+-- name: rows_since
+time >= :since
+
+-- name: rows_until
+time < :until
 
 -- name: rows_subject
 subject = :subject AND kind = 'fact'
@@ -283,7 +291,7 @@ DELETE FROM memory_vector WHERE name IN (SELECT name FROM memory_embedder WHERE 
 DELETE FROM memory_embedder WHERE used < ?;
 
 -- name: scope_keys
-SELECT key FROM memory WHERE tenant = ? AND user = ? AND agent = ? AND bound = ?;
+SELECT key FROM memory WHERE {conditions};
 
 -- name: several
 SELECT count(*) FROM (

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 import msgspec
 
 from surefoot.core.errors import ConfigurationError
-from surefoot.core.memory import Entry, Question, Scope
+from surefoot.core.memory import KINDS, Entry, Question, Scope
 from surefoot.memory import words
 from surefoot.memory.statements import mark, named, place, statements
 from surefoot.memory.times import Span, fit, spans
@@ -29,8 +29,9 @@ class Weights:
     """How much each term counts; 0 switches it off. The last three are neutral until somebody sets them.
 
     The first group is the lexical tier's, the second (``window`` to ``reply``) the full tier's. ``half_life`` is in days.
-    ``candidates`` bounds the rows that are scored; above ``large`` rows, words in over ``common`` of them are left out, and only
-    so many of the rarest words are looked for as stand in ``rows`` of them.
+    ``candidates`` bounds the rows that are scored, unless more are asked for. Above ``large`` rows, words in over ``common`` of
+    them are left out, and only so many of the rarest words are looked for as stand in ``rows`` of them, unless the question
+    is narrowed to a thread, to facts or to a time.
     """
 
     thread: float = 0.25
@@ -51,7 +52,7 @@ class Weights:
     importance: float = 0.0
     uses: float = 0.0
     half_life: float = 30.0
-    candidates: int = 300
+    candidates: int = 150
     large: int = 20_000
     common: float = 0.02
     rows: int = 2_000
@@ -162,7 +163,7 @@ class Searcher:
         if count >= self.weights.large:
             usable = tuple(term for term in terms if found[term] <= self.weights.common * count)
             terms = usable or tuple(sorted(terms, key=found.__getitem__)[:1])
-            rare = self._rare(terms, found)
+            rare = terms if is_narrow(question) else self._rare(terms, found)
         return Asked(question, terms, rare, idf, spans(question.text, question.now), wants, count)
 
     def _rare(self, terms: Sequence[str], found: Mapping[str, int]) -> tuple[str, ...]:
@@ -212,8 +213,7 @@ class Searcher:
 
     def rows(self, conditions: Sequence[str], values: Mapping[str, object], limit: int) -> list[Row]:
         """Rows that meet the named conditions, newest first."""
-        condition = " AND ".join(self._sql[f"rows_{name}"] for name in ("all", *conditions))
-        statement = self._sql["rows"].replace("{conditions}", condition)
+        statement = self._where("rows", ("all", *conditions))
         (text,) = self._connection.execute(statement, {**values, "limit": limit}).fetchone()
         return _rows.decode(text)
 
@@ -227,17 +227,23 @@ class Searcher:
 
     def by_keys(self, keys: Sequence[int], question: Question) -> dict[int, Row]:
         """Those of these rows that a question may be answered with."""
-        conditions = ["keys", "owner", "kinds", "open"]
-        conditions += ["session"] if question.session is not None else []
-        conditions += ["without"] if question.without is not None else []
-        values = {
-            **named(question.scope), "keys": json.dumps(list(keys)), "kinds": json.dumps(question.kinds),
-            "session": question.session, "without": question.without,
-            "now": question.as_of or question.now,
-            "today": question.now,
-        }  # fmt: skip
-        found = self.rows(conditions, values, -1)
-        return {row.key: row for row in found if _in_time(row.entry, question)}
+        conditions, values = self.meant(question, "owner")
+        values |= {"keys": json.dumps(list(keys)), "now": question.as_of or question.now, "today": question.now}
+        return {row.key: row for row in self.rows(["keys", "open", *conditions], values, -1)}
+
+    def meant(self, question: Question, scope: str) -> tuple[list[str], dict[str, object]]:
+        """The conditions, as statements name them, that a question sets, its scope's among them, and their values."""
+        narrower = narrowed(question)
+        return [scope, *narrower], {**named(question.scope), **narrower}
+
+    def keys(self, question: Question) -> list[int]:
+        """The entries that a question may be answered with, of any time of validity."""
+        conditions, values = self.meant(question, "scope")
+        return [key for (key,) in self._connection.execute(self._where("scope_keys", conditions), values)]
+
+    def _where(self, statement: str, conditions: Sequence[str]) -> str:
+        """A statement with these conditions."""
+        return self._sql[statement].replace("{conditions}", " AND ".join(self._sql[f"rows_{name}"] for name in conditions))
 
     def matches(self, asked: Asked, statement: str = "match") -> dict[int, float]:
         """Keys and BM25 scores of what shares a word with the question."""
@@ -251,13 +257,19 @@ class Searcher:
         return found
 
     def _match(self, asked: Asked, statement: str) -> dict[int, float]:
+        question, most = asked.question, max(self.weights.candidates, asked.question.limit)
+        conditions, values = self.meant(question, "owner")
+        narrow = statement == "match" and is_narrow(question)
         any_of, rare = (" OR ".join(f'"{term}"' for term in terms) for terms in (asked.terms, asked.rare))
         columns = "own" if statement == "match_threads" else "own near far"
         # A row is looked for by its rare words, and scored by all.
         text = f"{{{columns}}} : " + (f"({any_of})" if asked.rare == asked.terms else f"(({rare}) AND ({any_of}))")
         if self.several():  # the word of the one scope there is would stand in every row, and be counted in each
-            text = f"scope : {mark(asked.question.scope)} AND {text}"
-        return dict(self._connection.execute(self._sql[statement], (text, self.weights.candidates)).fetchall())
+            text = f"scope : {mark(question.scope)} AND {text}"
+        if narrow:
+            values |= {"words": text, "most": most}
+            return dict(self._connection.execute(self._where("match_narrow", conditions), values).fetchall())
+        return dict(self._connection.execute(self._sql[statement], (text, most)).fetchall())
 
     def search(self, asked: Asked) -> list[Scored]:
         """The lexical tier: candidates with the parts of their scores, best first."""
@@ -371,5 +383,18 @@ def scaled(scored: list[Scored], strength: float) -> list[Scored]:
     return sorted(scored, key=lambda one: (-one.score, -one.row.key))
 
 
-def _in_time(entry: Entry, question: Question) -> bool:
-    return (not question.since or entry.time >= question.since) and (not question.until or entry.time < question.until)
+def is_narrow(question: Question) -> bool:
+    """Whether what a question leaves out may be most of what fits its words."""
+    return question.session is not None or "episode" not in question.kinds or bool(question.since or question.until)
+
+
+def narrowed(question: Question) -> dict[str, object]:
+    """What a question leaves out beside other scopes: conditions, as statements name them, and the value of each."""
+    wishes = {
+        "kinds": json.dumps(question.kinds) if set(question.kinds) != set(KINDS) else None,
+        "session": question.session,
+        "without": question.without,
+        "since": question.since or None,
+        "until": question.until or None,
+    }
+    return {name: value for name, value in wishes.items() if value is not None}

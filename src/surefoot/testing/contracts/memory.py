@@ -123,6 +123,21 @@ class Contract:
         assert "s2" not in {hit.entry.session for hit in await memory.recall(asked("puppy report", without="s2"))}
         assert await memory.recall(asked("puppy", kinds=("fact",))) == []
 
+    async def test_a_narrow_question_finds_what_a_thousand_others_fit_better(self, memory: Memory) -> None:
+        """What a thread, a kind or a time leaves out takes nobody's place."""
+        words = [" ".join(f"w{n}x{at}" for at in range(6)) for n in range(1_000)]
+        others = [entry(100 + n, f"Red kite, {text}, red kite.", session=f"o{n}") for n, text in enumerate(words)]
+        mine = {"session": "mine", "time": NOW - 20 * DAY}
+        fact = {"kind": "fact", "subject": "Ann", "predicate": "owns", "session": ""}
+        await memory.keep([*others, entry(1, "Somebody flew a kite, and it was late.", **mine)])
+        await memory.keep([entry(2, "Ann owns a kite, among other things.", **fact)])
+        assert len(await memory.find(Selection(limit=0))) == 1_002
+        for wish, found in (
+            ({"session": "mine"}, "e1"), ({"until": NOW - 10 * DAY}, "e1"), ({"kinds": ("fact",)}, "e2"),
+        ):  # fmt: skip
+            hits = await memory.recall(asked("red kite", **wish))
+            assert [hit.entry.id for hit in hits] == [found], wish
+
     async def test_scores_are_explained(self, memory: Memory) -> None:
         """The parts add up, and are left out when nobody asks."""
         await talk(memory)
