@@ -12,10 +12,10 @@ from surefoot.core.pace import Pace
 from surefoot.core.request import Request, Standing
 from surefoot.core.values import Failure, Limits, Spent
 
-__all__ = ["Picture", "worked"]
+__all__ = ["UNSAID", "Picture", "worked"]
 
 #: Microseconds of working time that count beyond what an event says its work took; more is a clock that was set forward.
-_UNSAID = 60_000_000
+UNSAID = 60_000_000
 #: Events before which nothing is in work.
 _INTENTS = frozenset({ev.ModelRequested, ev.ToolStarted, ev.CallsJudged})
 
@@ -25,7 +25,7 @@ def worked(event: ev.Event | ev.AppEvent, micros: int) -> int:
     begins some, was not longer in coming than that and a while.
     """
     took: int | None = getattr(event, "duration", 0 if type(event) in _INTENTS else None)
-    return micros if took is None else min(micros, took + _UNSAID)
+    return micros if took is None else min(micros, took + UNSAID)
 
 
 @dataclass(slots=True)
@@ -136,4 +136,4 @@ class Picture:
 
     def worked_until(self, now: int) -> int:
         """Microseconds of working time up to ``now``; waiting for humans, timers and workers does not count."""
-        return self.worked + (min(max(0, now - self.worked_at), _UNSAID) if self.status == "running" else 0)
+        return self.worked + (min(max(0, now - self.worked_at), UNSAID) if self.status == "running" else 0)

@@ -13,7 +13,7 @@ from surefoot.core import events as ev
 from surefoot.core import questions
 from surefoot.core.call import Call
 from surefoot.core.messages import Message, Text, ToolCall, text_of
-from surefoot.core.picture import Picture, worked
+from surefoot.core.picture import UNSAID, Picture, worked
 from surefoot.core.status import ENDED, status_after
 from surefoot.core.values import Failure, Spent
 
@@ -31,7 +31,8 @@ class State(Picture):
         kind = type(event)
         if epoch:  # only a worker's own records tell of its work, and a dead one's silence does not
             if self.status == "running" and kind is not ev.RunClaimed and time > self.worked_at:
-                self.worked += worked(event, time - self.worked_at)
+                took = time - self.worked_at
+                self.worked += took if took <= UNSAID else worked(event, took)
             self.worked_at = time
             self.epoch = max(self.epoch, epoch)
         self.seq, self.last_at = record.seq, time

@@ -15,8 +15,5 @@ BYTES_PER_TOKEN = 3.5
 
 def rough(texts: Sequence[str]) -> int:
     """Tokens of some texts for a model whose vocabulary is not known, rather too many than too few."""
-    return int(sum(map(_bytes, texts)) / BYTES_PER_TOKEN)
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+    sizes = [len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in texts]
+    return int(sum(sizes) / BYTES_PER_TOKEN)

@@ -18,6 +18,8 @@ __all__ = ["CHUNK", "Hub", "Listener"]
 CHUNK = 1000
 #: Runs that have just begun, and records of each, that whoever follows one of them need not read.
 _YOUNG, _FIRST = 64, 4
+#: What takes away something that is remembered, perhaps.
+_REMOVALS = frozenset({EventRedacted, RunPruned})
 
 #: What `Journal.on_commit` calls: with the stream, and whether somebody outside wrote to it.
 Listener = Callable[[str, bool], None]
@@ -99,7 +101,8 @@ class Hub:
     def feed(self, records: Sequence[Record]) -> None:
         """Hand followers records that were just committed; each call goes on where the last one stopped."""
         for record in records:
-            self._remember(record)
+            if record.seq <= _FIRST + 1 or type(record.event) in _REMOVALS:
+                self._remember(record)
         if self._followers:
             everybody = self._followers.get(None, ())
             for record in records:
@@ -108,7 +111,7 @@ class Hub:
 
     def _remember(self, record: Record) -> None:
         """Keep the first records of a run that has just begun; whoever starts one mostly follows it."""
-        if isinstance(record.event, EventRedacted | RunPruned):
+        if type(record.event) in _REMOVALS:
             self._forget()
         elif record.seq == 1:
             while len(self._young) >= _YOUNG:
