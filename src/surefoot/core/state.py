@@ -14,7 +14,7 @@ from surefoot.core import questions
 from surefoot.core.call import Call
 from surefoot.core.messages import Message, Text, ToolCall, text_of
 from surefoot.core.picture import UNSAID, Picture, worked
-from surefoot.core.status import ENDED, status_after
+from surefoot.core.status import ENDED, MOVES, status_after
 from surefoot.core.values import Failure, Spent
 
 __all__ = ["ENDED", "State", "fold", "status_after"]
@@ -39,7 +39,8 @@ class State(Picture):
         handler = _APPLY.get(kind)
         if handler is not None:
             handler(self, event, record)
-        self.status = status_after(self.status, event)
+        if kind in MOVES or self.status == "waiting":
+            self.status = status_after(self.status, event)
 
 
 def fold(records: Iterable[ev.Record]) -> State:

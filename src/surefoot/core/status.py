@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from surefoot.core import events as ev
 
-__all__ = ["ENDED", "status_after"]
+__all__ = ["ENDED", "MOVES", "status_after"]
 
 #: The statuses a run does not leave by itself.
 ENDED = frozenset({"done", "failed", "cancelled"})
@@ -18,6 +18,8 @@ _STATUS: dict[type, str] = {
     ev.RunCancelled: "cancelled",
     ev.RunResumed: "ready",
 }
+#: Events that can change any status; the others change that of a run that waits, if any.
+MOVES = frozenset({*_STATUS, ev.Unknown})
 _WAKES = frozenset({ev.ApprovalDecided, ev.ApprovalExpired, ev.MessageReceived, ev.RunCancelRequested})
 # A redacted event is `Unknown` to its reader, but what it did to the run stands.
 _REDACTED: dict[str, type] = {ev.tag_of(kind): kind for kind in (*_STATUS, *_WAKES)}

@@ -176,7 +176,6 @@ async def _tried(work: Work, call: Call, link: Link) -> ev.Event:
             raise
         error = raised  # an observation, whatever it is
     attempt.duration = int((work.clock.monotonic() - began) * 1e6)
-    attempt.now = work.clock.now()
     await link.done()
     attempt.spent = await link.spent()
     if error is None:
@@ -187,8 +186,6 @@ async def _tried(work: Work, call: Call, link: Link) -> ev.Event:
     attempt.timed_out = isinstance(error, TimeUp)
     attempt.notes = _notes(error)
     attempt.seconds = seconds
-    if work.state.deadline:
-        attempt.left = (work.state.deadline - attempt.now) / 1e6
     return await _failed(work, attempt, error)
 
 
@@ -228,6 +225,9 @@ def _seconds(work: Work, spec: ToolSpec) -> float:
 
 async def _failed(work: Work, attempt: Attempt, error: BaseException) -> ev.Event:
     call, spec = attempt.call, attempt.spec
+    attempt.now = work.clock.now()
+    if work.state.deadline:
+        attempt.left = (work.state.deadline - attempt.now) / 1e6
     if isinstance(error, Interrupted):
         if spec.repeatable or not error.began:
             failure = Failure("cancelled", "the run was cancelled")

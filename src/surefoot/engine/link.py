@@ -16,6 +16,9 @@ from surefoot.engine.work import Work
 
 __all__ = ["Link", "context_of"]
 
+#: What a call has used that started no run.
+_NOTHING = Spent()
+
 
 class Link:
     """One attempt's way to its run, safe to use from the tool's thread."""
@@ -82,9 +85,9 @@ class Link:
     async def spent(self) -> Spent | None:
         """What the runs that the call started have used in all; None when it started none."""
         call = self._work.state.call(self._call)
-        if not self._children and call.spent == Spent():
+        if not self._children and call.spent == _NOTHING:
             return None
-        if call.attempt == 1 and call.spent == Spent() and len(self._used) == self._children:
+        if call.attempt == 1 and call.spent == _NOTHING and len(self._used) == self._children:
             return sum(self._used.values(), Spent())
         return (await self._work.below()).get(self._call, call.spent)  # some are of other attempts, or still in work
 

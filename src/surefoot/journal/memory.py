@@ -55,6 +55,9 @@ class MemoryStore:
     def __init__(self, clock: Clock, projections: Sequence[Projection] = ()) -> None:
         self._clock = clock
         self._tables = projections
+        self._told = frozenset(
+            kind for kind in (*ev.RUN_EVENTS, *ev.APP_EVENTS) for one in projections if ev.tag_of(kind) in one.tags
+        )
         self._streams: dict[str, _Stream] = {rules.APP: _Stream(RunRow(rules.APP, "", ""))}
         self._runs: dict[str, _Stream] = {}
         self._open: dict[str, _Stream] = {}
@@ -328,7 +331,8 @@ class MemoryStore:
                 self._unknown[stream] = kept
         kept.records += records
         self._all += records
-        rules.project(self._tables, records)
+        if not self._told.isdisjoint(map(type, events)):
+            rules.project(self._tables, records)
         woken = self._move(kept, events, time) if stream != rules.APP else None
         if listeners.active and records:
             changed = {stream: not epoch}

@@ -15,7 +15,8 @@ from surefoot.core.errors import JournalError, RunError, RunNotFound
 from surefoot.core.messages import text_of
 from surefoot.core.ports import Projection
 from surefoot.core.rows import Problem, Query, RunRow
-from surefoot.core.state import ENDED, status_after
+from surefoot.core.state import ENDED
+from surefoot.core.status import MOVES, status_after
 from surefoot.journal.owner import is_gone
 
 __all__ = [
@@ -74,8 +75,6 @@ _WORKER = frozenset(ev.RUN_EVENTS) - _OWN
 _APP = frozenset(ev.APP_EVENTS) - {ev.Unknown}
 _ENDS = frozenset({ev.RunFinished, ev.RunFailed, ev.RunCancelled})
 _END_TAGS = frozenset({"run.finished", "run.failed", "run.cancelled"})
-# Events that can change a status; all others leave a run as it is, and its row untouched.
-_MOVES = _ENDS | {ev.RunSuspended, ev.RunResumed, ev.RunStarted, ev.RunClaimed, ev.Unknown}
 
 
 def admit(stream: str, events: Sequence[ev.Event | ev.AppEvent], epoch: int | None) -> None:
@@ -96,13 +95,13 @@ def _refusal(stream: str, event: ev.Event | ev.AppEvent, epoch: int | None) -> s
 
 def moves(status: str, events: Sequence[ev.Event | ev.AppEvent]) -> bool:
     """Whether ``events`` may change the row of a run in this status."""
-    return bool(events) and (status == "waiting" or not _MOVES.isdisjoint(map(type, events)))
+    return bool(events) and (status == "waiting" or not MOVES.isdisjoint(map(type, events)))
 
 
 def moved(status: str, wake_at: int, events: Sequence[ev.Event | ev.AppEvent]) -> tuple[str, int]:
     """The status and wake-up time of a row once ``events`` are appended."""
     for event in events:
-        if status == "waiting" or type(event) in _MOVES:
+        if status == "waiting" or type(event) in MOVES:
             status = status_after(status, event)
             if type(event) is ev.RunSuspended:
                 wake_at = event.wake_at
