@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Any, NoReturn
 
-__all__ = ["digest", "dumps", "loads", "sound"]
+__all__ = ["blob_id", "digest", "dumps", "loads", "sound"]
 
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -55,6 +55,11 @@ def digest(*parts: str) -> str:
         sha.update(b"%d:" % len(data))
         sha.update(data)
     return sha.hexdigest()
+
+
+def blob_id(data: bytes) -> str:
+    """What a blob is called: the SHA-256 of its bytes, as hex."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def sound(text: str) -> str:

@@ -40,6 +40,7 @@ class Journal(Protocol):
         head: int | None,
         epoch: int | None = None,
         barrier: bool = False,
+        blobs: Sequence[bytes] = (),
     ) -> list[Record]:
         """Append after sequence number ``head`` and return the records, committed; all or nothing.
 
@@ -49,7 +50,7 @@ class Journal(Protocol):
         stream is not at ``head`` (None: wherever it is), RunNotFound, DiskFull, StoreUnavailable. A ``barrier`` is flushed
         to the disk before this returns. The run's row follows `status_after`, in the same transaction; a run that ends wakes its
         waiting parent (status ready), and one that is suspended to wait for runs, one of which ended since it was claimed,
-        is ready at once.
+        is ready at once. ``blobs`` are saved with it, as `Blobs.save` does.
         """
         ...
 

@@ -39,7 +39,9 @@ async def ask(work: Work, attempt: int) -> None:
     if not await _fits(work, tokens):
         return
     cut = work.is_cut
-    if not await work.ledger.intend(await _requested(work, attempt, tokens, cut=cut)):
+    requested = _requested(work, attempt, tokens, cut=cut)
+    told = [work.texts[digest] for digest in (requested.instructions, requested.tools) if digest]
+    if not await work.ledger.intend(requested, blobs=told):
         return
     state = work.state
     request = ModelRequest(
@@ -148,19 +150,18 @@ def _tokens(work: Work) -> int:
     return work.fixed_tokens + work.meter.tokens(work.past, work.state)
 
 
-async def _requested(work: Work, attempt: int, tokens: int, *, cut: bool) -> ev.ModelRequested:
+def _requested(work: Work, attempt: int, tokens: int, *, cut: bool) -> ev.ModelRequested:
     """The event of a request that is about to leave; ``cut``: with the tool that reads what was cut."""
     state = work.state
     instructions = "" if state.instructions == work.instructions_digest else work.instructions_digest
-    tools = work.tools_digest if not cut else work.cut_digest or await _told_more(work)
+    tools = work.tools_digest if not cut else work.cut_digest or _told_more(work)
     known = "" if state.tools == tools else tools
     return ev.ModelRequested(state.step, work.plan.model.name, attempt, instructions, known, tokens=tokens)
 
 
-async def _told_more(work: Work) -> str:
+def _told_more(work: Work) -> str:
     """The digest of the tools a model is told of once results were cut."""
-    text = work.plan.tools_text(cut=True)
-    work.cut_digest = work.tools_digest if work.plan.read_back is None else await work.blobs.save(text.encode())
+    work.cut_digest = work.tools_digest if work.plan.read_back is None else work.told(work.plan.tools_text(cut=True))
     return work.cut_digest
 
 

@@ -8,6 +8,7 @@ decides anew. Outcomes are held back until the next intent, so that both share o
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from surefoot.core import events as ev
 from surefoot.core.errors import DiskFull, HeadMoved, StoreUnavailable
@@ -53,8 +54,11 @@ class Ledger:
             async with self._lock:
                 await self._keep()
 
-    async def intend(self, *events: ev.Event, barrier: bool = False) -> bool:
-        """Write what is held back and intents. False: somebody wrote meanwhile; the state is fresh, decide anew."""
+    async def intend(self, *events: ev.Event, barrier: bool = False, blobs: Sequence[bytes] = ()) -> bool:
+        """Write what is held back and intents, with the ``blobs`` they name.
+
+        False: somebody wrote meanwhile; the state is fresh, decide anew.
+        """
         async with self._lock:
             try:
                 records = await self._journal.append(
@@ -63,6 +67,7 @@ class Ledger:
                     head=self.committed,
                     epoch=self.epoch,
                     barrier=barrier or self._held_barrier,
+                    blobs=blobs,
                 )
             except HeadMoved:
                 await self._keep()

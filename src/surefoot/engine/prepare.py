@@ -69,11 +69,11 @@ async def prepare(work: Work, stack: AsyncExitStack, store: Store) -> bool:
     await recall(work)
     fixed = [work.instructions]
     if work.instructions:
-        work.instructions_digest = await store.save(work.instructions.encode())
+        work.instructions_digest = work.told(work.instructions)
     if plan.specs:
         tools = plan.tools_text(cut=False)
         fixed.append(tools)
-        work.tools_digest = await store.save(tools.encode())
+        work.tools_digest = work.told(tools)
     if plan.output.schema is not None:
         fixed.append(str(plan.output.schema.schema))
     work.fixed_tokens = plan.count(fixed)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from surefoot.core.canonical import blob_id
 from surefoot.core.events import RunStarted
 from surefoot.core.model import Delta
 from surefoot.core.ports import Blobs, Clock, Live
@@ -41,7 +42,8 @@ Children = Callable[[RunStarted, Any, Any, dict[str, Any], Callable[[str, Spent]
 class Work:
     """One claimed run, its plan, and what the plan's tools may use. ``instructions`` is rendered once a claim.
 
-    ``cut_digest`` names the tools told of once results were cut; ``fixed_tokens`` is what instructions, tools and schema take.
+    ``texts`` has the instructions and the tools by digest; ``cut_digest`` names the tools told of once results were cut;
+    ``fixed_tokens`` is what instructions, tools and schema take.
     ``below`` gives what the runs that each call started have used, ``left`` what the runs above leave this one; ``steps`` and
     ``tool_calls`` are what it will have used at least once the step in work is done.
     """
@@ -63,6 +65,7 @@ class Work:
     deps: Any = None
     past: Past = field(default_factory=Past)
     instructions: str = ""
+    texts: dict[str, bytes] = field(default_factory=dict)
     instructions_digest: str = ""
     tools_digest: str = ""
     cut_digest: str = ""
@@ -89,6 +92,13 @@ class Work:
     def scale(self) -> float:
         """The model's tokens for each estimated one."""
         return self.ledger.state.gauge.scale or self.past.scale or 1.0
+
+    def told(self, text: str) -> str:
+        """Note what the model is told beside the conversation; its digest, under which the request that names it saves it."""
+        data = text.encode()
+        digest = blob_id(data)
+        self.texts[digest] = data
+        return digest
 
     def room(self, tool: str) -> asyncio.Semaphore:
         """How many calls of a tool may run at once in this process; for tools that bound it."""

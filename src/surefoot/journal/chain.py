@@ -6,7 +6,6 @@ salted hash in the body's place, so the chain can still be proved, and nothing t
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import NamedTuple
 
@@ -48,10 +47,9 @@ def seal(previous: bytes, stream: str, event: Sealed) -> bytes:
     return codec.chain_hash(previous, stream, event.seq, event.epoch, event.time, event.tag, event.version, body)
 
 
-def aside(body: bytes) -> tuple[str, str]:
-    """The digest under which a long body is kept as a blob, and the text that stands for it."""
-    digest = hashlib.sha256(body).hexdigest()
-    return digest, (_BLOB + digest.encode() + _TAIL).decode()
+def aside(digest: str) -> str:
+    """The text that stands for a long body, which is kept as the blob of this digest."""
+    return (_BLOB + digest.encode() + _TAIL).decode()
 
 
 def digest_of(text: bytes) -> str | None:

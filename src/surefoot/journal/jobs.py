@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -59,10 +58,17 @@ class Job(ABC, Generic[T]):
 class Append(Job[list[Record]]):
     """See `Journal.append`."""
 
-    __slots__ = ("_encoded", "_epoch", "_events", "_head", "_stream")
+    __slots__ = ("_blobs", "_encoded", "_epoch", "_events", "_head", "_stream")
 
     def __init__(
-        self, stream: str, events: Sequence[Event | AppEvent], head: int | None, epoch: int | None, *, barrier: bool
+        self,
+        stream: str,
+        events: Sequence[Event | AppEvent],
+        head: int | None,
+        epoch: int | None,
+        *,
+        barrier: bool,
+        blobs: Sequence[bytes] = (),
     ) -> None:
         # Nothing to write is nothing to collide with, so the look must be a locked one.
         super().__init__(locked=not events, barrier=barrier)
@@ -70,6 +76,7 @@ class Append(Job[list[Record]]):
         self._events = events
         self._head = head
         self._epoch = epoch
+        self._blobs = blobs
         self._encoded: list[Encoded] | None = None
 
     def prepare(self, batch: Batch) -> None:
@@ -100,6 +107,8 @@ class Append(Job[list[Record]]):
             raise Fenced(self._stream, self._epoch, entry.epoch)
         if self._head is not None and self._head != entry.head:
             raise HeadMoved(self._stream, self._head, entry.head)
+        for data in self._blobs:
+            batch.keep(data)
         return batch.write(entry, self._encoded, self._epoch or 0)
 
 
@@ -214,9 +223,7 @@ class Save(Job[str]):
 
     def plan(self, batch: Batch) -> str:
         """Keep the bytes under their digest."""
-        digest = hashlib.sha256(self._data).hexdigest()
-        batch.keep(digest, self._data)
-        return digest
+        return batch.keep(self._data)
 
 
 class Derive(Job[T]):

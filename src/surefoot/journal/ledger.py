@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from surefoot.core import codec
+from surefoot.core import canonical, codec
 from surefoot.core.errors import JournalError, RunNotFound
 from surefoot.core.events import AppEvent, Event, Record, RunStarted, RunSuspended, tag_of
 from surefoot.core.state import ENDED
@@ -163,7 +163,7 @@ class Batch:
         self._rows: list[Any] = []
         self._adds: list[list[Any]] = []
         self._moves: dict[int, Entry] = {}
-        self._blobs: list[tuple[str, bytes]] = []
+        self._blobs: dict[str, bytes] = {}
         self._more: list[Callable[[sqlite3.Connection], object]] = []
 
     @property
@@ -243,16 +243,18 @@ class Batch:
         text = self.ledger.sql[statement]
         self.then(lambda connection: connection.execute(text, values))
 
-    def keep(self, digest: str, data: bytes) -> None:
-        """Note a blob."""
-        self._blobs.append((digest, data))
+    def keep(self, data: bytes) -> str:
+        """Note a blob; its digest."""
+        digest = canonical.blob_id(data)
+        self._blobs[digest] = data
+        return digest
 
     def execute(self) -> None:
         """Do what was planned. Raises sqlite3.Error; the caller holds the transaction."""
         connection, sql = self.ledger.connection, self.ledger.sql
         if self._adds:
             connection.execute(sql["add"], (json.dumps(self._adds),))
-        for blob in self._blobs:
+        for blob in self._blobs.items():
             connection.execute(sql["save"], blob)
         left, start = len(self.records), 0
         while left:
@@ -296,9 +298,7 @@ class Batch:
         return any(child.ended > entry.claimed for child in self.ledger.some(last.waiting_for))
 
     def _aside(self, body: bytes) -> str:
-        digest, text = aside(body)
-        self.keep(digest, body)
-        return text
+        return aside(self.keep(body))
 
 
 def encode(event: Event | AppEvent) -> Encoded:

@@ -7,13 +7,13 @@ is computed when somebody asks for it, from where it stopped the last time.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import cast
 
+from surefoot.core import canonical
 from surefoot.core import events as ev
 from surefoot.core.errors import Fenced, HeadMoved, JournalError
 from surefoot.core.events import AppEvent, Event, Record, RunStarted
@@ -91,6 +91,7 @@ class MemoryStore:
         head: int | None,
         epoch: int | None = None,
         barrier: bool = False,
+        blobs: Sequence[bytes] = (),
     ) -> list[Record]:
         """See `Journal.append`. There is no disk, so a barrier is no different."""
         rules.admit(stream, events, epoch)
@@ -99,6 +100,7 @@ class MemoryStore:
             raise Fenced(stream, epoch, kept.row.epoch)
         if head is not None and head != len(kept.records):
             raise HeadMoved(stream, head, len(kept.records))
+        self._blobs |= {canonical.blob_id(data): data for data in blobs}
         return self._write(kept, events, epoch or 0)
 
     async def read(self, stream: str | None, after: int = 0, limit: int | None = None) -> list[Record]:
@@ -214,7 +216,7 @@ class MemoryStore:
 
     async def save(self, data: bytes) -> str:
         """See `Blobs.save`."""
-        digest = hashlib.sha256(data).hexdigest()
+        digest = canonical.blob_id(data)
         self._blobs[digest] = data
         return digest
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from surefoot.core import codec
+from surefoot.core import canonical, codec
 from surefoot.core.errors import RunNotFound
 from surefoot.core.events import AppEvent, Event, Record, SessionRenamed, Unknown
 from surefoot.core.rows import Problem
@@ -91,8 +91,8 @@ def rows(run: int, records: Sequence[Record], links: Sequence[Link], blobs: list
         tag, body = stored(record.event)
         text = body.decode()
         if len(body) > LONG:
-            digest, text = aside(body)
-            blobs.append((digest, body))
+            blobs.append((canonical.blob_id(body), body))
+            text = aside(blobs[-1][0])
         yield record.position, run, record.seq, record.epoch, record.time, tag, codec.VERSION, link.salt, text, link.hash
 
 

@@ -94,12 +94,13 @@ class SqliteStore:
         head: int | None,
         epoch: int | None = None,
         barrier: bool = False,
+        blobs: Sequence[bytes] = (),
     ) -> list[Record]:
         """See `Journal.append`."""
         rules.admit(stream, events, epoch)
         if ToolStarted in map(type, events):
             self._room.check()
-        return await self._open.append(jobs.Append(stream, events, head, epoch, barrier=barrier))
+        return await self._open.append(jobs.Append(stream, events, head, epoch, barrier=barrier, blobs=blobs))
 
     async def read(self, stream: str | None, after: int = 0, limit: int | None = None) -> list[Record]:
         """See `Journal.read`."""

@@ -74,11 +74,12 @@ class Timed:
         head: int | None,
         epoch: int | None = None,
         barrier: bool = False,
+        blobs: Sequence[bytes] = (),
     ) -> list[Record]:
         """See `Journal.append`."""
         time = asyncio.get_running_loop().time
         began = time()
         try:
-            return await self._store.append(stream, events, head=head, epoch=epoch, barrier=barrier)
+            return await self._store.append(stream, events, head=head, epoch=epoch, barrier=barrier, blobs=blobs)
         finally:
             self._note(time() - began)

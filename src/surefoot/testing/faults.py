@@ -94,12 +94,13 @@ class FaultyStore:
         head: int | None,
         epoch: int | None = None,
         barrier: bool = False,
+        blobs: Sequence[bytes] = (),
     ) -> list[Record]:
         """See `Journal.append`."""
         last = await self._begin()
         if self._faults.before is not None:
             await self._faults.before(self.inside, stream, events)
-        records = await self.inside.append(stream, events, head=head, epoch=epoch, barrier=barrier)
+        records = await self.inside.append(stream, events, head=head, epoch=epoch, barrier=barrier, blobs=blobs)
         if self._faults.after is not None:
             await self._faults.after(self.inside, records)
         self._end(last=last)

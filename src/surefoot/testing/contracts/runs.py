@@ -8,7 +8,7 @@ import hashlib
 import pytest
 
 from surefoot.core import events as ev
-from surefoot.core.errors import JournalError
+from surefoot.core.errors import Fenced, HeadMoved, JournalError
 from surefoot.core.messages import Text
 from surefoot.core.ports import Store
 from surefoot.core.rows import Query
@@ -192,6 +192,21 @@ class RunsContract:
         assert digest == hashlib.sha256(data).hexdigest() == await store.save(data)
         assert await store.load(digest) == await store.load(digest[:16]) == data
         assert await store.load(await store.save(b"")) == b""
+
+    async def test_blobs_are_saved_with_the_events_that_name_them(self, store: Store) -> None:
+        """Or not at all, where the append is refused."""
+        claim = await begin(store, "r")
+        texts = [b"instructions", b"tools", b"instructions"]
+        first, second, _ = (hashlib.sha256(text).hexdigest() for text in texts)
+        asked = ev.ModelRequested(0, "m", 1, first, second)
+        for head, epoch, refused in ((1, claim.epoch, HeadMoved), (2, claim.epoch + 1, Fenced)):
+            with pytest.raises(refused):
+                await store.append("r", [asked], head=head, epoch=epoch, blobs=texts)
+            with pytest.raises(KeyError):
+                await store.load(first)
+        await store.append("r", [asked], head=2, epoch=claim.epoch, blobs=texts)
+        assert [await store.load(first), await store.load(second)] == texts[:2]
+        assert await store.check() == []
 
     @pytest.mark.parametrize("digest", ["", "0" * 15, "0" * 64, "f" * 16])
     async def test_a_blob_that_is_not_there(self, store: Store, digest: str) -> None:
