@@ -47,10 +47,10 @@ class Journal(Protocol):
         A worker gives its ``epoch`` and gets `Fenced` when another has claimed the run since. Whoever gives ``epoch``
         None is an outside writer, and may write only message.received, approval.voted/decided/expired/revoked,
         run.cancel_requested, run.resumed, session.renamed and the ``app`` stream's events. Raises HeadMoved when the
-        stream is not at ``head`` (None: wherever it is), RunNotFound, DiskFull, StoreUnavailable. A ``barrier`` is flushed
-        to the disk before this returns. The run's row follows `status_after`, in the same transaction; a run that ends wakes its
-        waiting parent (status ready), and one that is suspended to wait for runs, one of which ended since it was claimed,
-        is ready at once. ``blobs`` are saved with it, as `Blobs.save` does.
+        stream is not at ``head`` (None: wherever it is), RunNotFound, DiskFull, StoreUnavailable. A ``barrier`` is flushed to
+        the disk before this returns; ``blobs`` are saved with it. The run's row follows `status_after`, in the same
+        transaction; a run that ends wakes its waiting parent (status ready), and one that is suspended to wait for runs, one
+        of which ended since it was claimed, is ready at once.
         """
         ...
 
