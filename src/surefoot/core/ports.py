@@ -55,9 +55,7 @@ class Journal(Protocol):
         ...
 
     async def read(self, stream: str | None, after: int = 0, limit: int | None = None) -> list[Record]:
-        """The records of a stream with seq above ``after``, or, with None, of all with position above it, in that order.
-        Raises RunNotFound, JournalCorrupt.
-        """
+        """A stream's records with seq above ``after``; with None all, by position. Raises RunNotFound, JournalCorrupt."""
         ...
 
     def follow(self, stream: str | None = None, after: int = 0) -> AsyncGenerator[Record]:
