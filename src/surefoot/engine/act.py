@@ -40,7 +40,8 @@ async def ask(work: Work, attempt: int) -> None:
         return
     cut = work.is_cut
     requested = _requested(work, attempt, tokens, cut=cut)
-    told = [work.texts[digest] for digest in (requested.instructions, requested.tools) if digest]
+    new = requested.instructions or requested.tools
+    told = [work.texts[digest] for digest in (requested.instructions, requested.tools) if digest] if new else ()
     if not await work.ledger.intend(requested, blobs=told):
         return
     state = work.state

@@ -100,7 +100,8 @@ class MemoryStore:
             raise Fenced(stream, epoch, kept.row.epoch)
         if head is not None and head != len(kept.records):
             raise HeadMoved(stream, head, len(kept.records))
-        self._blobs |= {canonical.blob_id(data): data for data in blobs}
+        for data in blobs:
+            self._blobs[canonical.blob_id(data)] = data
         return self._write(kept, events, epoch or 0)
 
     async def read(self, stream: str | None, after: int = 0, limit: int | None = None) -> list[Record]:
