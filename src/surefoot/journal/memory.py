@@ -100,8 +100,8 @@ class MemoryStore:
             raise Fenced(stream, epoch, kept.row.epoch)
         if head is not None and head != len(kept.records):
             raise HeadMoved(stream, head, len(kept.records))
-        for data in blobs:
-            self._blobs[canonical.blob_id(data)] = data
+        if blobs:
+            self._blobs |= {canonical.blob_id(data): data for data in blobs}
         return self._write(kept, events, epoch or 0)
 
     async def read(self, stream: str | None, after: int = 0, limit: int | None = None) -> list[Record]:
@@ -397,5 +397,4 @@ class MemoryStore:
         if named:
             for other in self._all:
                 named -= shelf.digests(other.event)
-            for digest in named:
-                del self._blobs[digest]
+            self._blobs = {digest: data for digest, data in self._blobs.items() if digest not in named}
