@@ -176,15 +176,23 @@ def _places(steps: list[Step], limits: Limits) -> list[tuple[str, str]]:
     """Where somebody may write from outside: when a step or a call begins or ends.
 
     A message that comes while the model gives its last answer is heard before it or after it, as a crash would have it,
-    and costs an answer, or a failure, more or less; so not where it is one too many that makes the difference.
+    and costs an answer, or a failure, more or less; so not where it is one too many that makes the difference. Nor where
+    one comes with a call that a human denied before: whoever speaks may have changed his mind, if he is heard before the call
+    is denied again.
     """
     calling = [number for number, step in enumerate(steps) if step.calls]
     spare = limits == _PLENTY and len(steps) - len(calling) <= 3 and not steps[-1].failures
     last = range(len(calling), len(steps)) if spare else range(0)
     places = [("model.requested", str(number)) for number in (*calling, *last)]
-    places += [("model.replied", str(number)) for number in calling]
+    places += [("model.replied", str(number)) for number in calling if not _denied_before(steps, number)]
     for number in calling:
         # A result is committed together with the request after it.
         tags = ("tool.started", "approval.requested", "tool.returned")[: 3 if spare or number != calling[-1] else 2]
         places += [(tag, f"{number}.{index}") for index in range(len(steps[number].calls)) for tag in tags]
     return places
+
+
+def _denied_before(steps: list[Step], number: int) -> bool:
+    """Whether a call of a step is one that a human has denied in a step before; a call's arguments are its index."""
+    before = [(index, call.tool) for step in steps[:number] for index, call in enumerate(step.calls) if not call.approve]
+    return any((index, call.tool) in before for index, call in enumerate(steps[number].calls))
